@@ -1,0 +1,39 @@
+# make run   the dashboard on http://127.0.0.1:8501
+# make test  all tests            make lint  style and types
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint clean
+.DELETE_ON_ERROR:
+
+run: $(VENV)/.run
+	@echo "The dashboard: http://127.0.0.1:$(PORT)   (Ctrl-C stops it)"
+	@$(BIN)/python -m streamlit run app.py --server.port $(PORT) $(ARGS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "This needs Python 3.11, 3.12 or 3.13; $(PYTHON) is " + sys.version.split()[0] + ". Say which one with: make run PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check uv
+
+$(VENV)/.run: requirements.txt $(VENV)/bin/uv
+	@echo "Installing into $(VENV). PyTorch with its CUDA libraries is about 6 GB on Linux (a torch already in $(VENV) that fits is kept;"
+	@echo "the README says how to put PyTorch's much smaller CPU build there first)."
+	$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	$(BIN)/uv pip install --python $(BIN)/python -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,46 @@
+"""Start page: what a sparse autoencoder is, one digit taken apart, the models at hand."""
+
+import streamlit as st
+
+from ui import state
+from ui.components.apart import apart
+from ui.components.model import put_model
+from ui.measures import model_table
+
+choice = state.setup("What a sparse autoencoder sees")
+
+st.markdown(
+    "A **sparse autoencoder** (SAE) learns a dictionary of small pictures, its **features**, such that every image is "
+    "close to a sum of just a few of them. Which few an image uses, and how strongly, is its **sparse code**: about 50 "
+    "numbers that stand for 784 pixels. Each feature is a picture you can look at, so you can see what the network saw, "
+    "and change it."
+)
+# The page is painted first; the model (and torch) is loaded after that, into this place.
+stage = st.container()
+with stage:
+    loading = st.empty()
+    loading.caption("Loading the model …")
+
+for column, page, icon, name, text in zip(
+    st.columns(3),
+    ("1_Draw", "2_Features", "3_Steer"),
+    ("✏️", "🧱", "🎚️"),
+    ("Draw", "Features", "Steer"),
+    (
+        "Draw a digit and watch its code and reconstruction while you draw.",
+        "All features as one wall of pictures, and each one in depth.",
+        "Switch features off, turn them up, and see what the picture becomes.",
+    ),
+    strict=True,
+):
+    with column.container(border=True, height="stretch"):
+        st.page_link(f"pages/{page}.py", label=f"**{name}**", icon=icon)
+        st.write(text)
+
+st.subheader("Models at hand", anchor=False)
+model_table()
+
+with stage:
+    put_model(choice.model)
+    loading.empty()
+    apart(choice)

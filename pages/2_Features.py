@@ -1,0 +1,45 @@
+"""The dictionary as a wall of pictures, and one feature in depth."""
+
+import streamlit as st
+
+from sae_core.store import CheckpointError
+from ui import details, state
+from ui.components.model import put_model
+from ui.components.wall import opened, point_wall, wall
+
+WALL = "feature-wall"
+
+choice = state.setup("Features")
+
+
+def open_from_wall() -> None:
+    state.choose(feature=opened(WALL))
+
+
+@st.fragment
+def explore() -> None:
+    """The wall and the open feature: only this part runs when a feature is opened."""
+    left, right = st.columns([11, 9], gap="medium")
+    with left:
+        wall(WALL, choice.model, choice.data if stats else None, on_open=open_from_wall)
+    with right:
+        feature = state.chosen_feature(choice.model)
+        point_wall(WALL, feature)
+        if feature is None:
+            details.nothing_open(stats)
+        else:
+            details.feature(choice, feature, stats)
+
+
+try:
+    stats = choice.model.stats(choice.data)
+    details.count_dead(stats)
+except CheckpointError as e:
+    stats = None
+    st.info(
+        f"What the features respond to was not measured on these pictures, so they have no order. {e}",
+        icon="ℹ️",
+    )
+explore()
+details.table(choice, stats)
+put_model(choice.model)

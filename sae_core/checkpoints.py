@@ -1,0 +1,289 @@
+"""Models on disk: save, load, list, and train what is not there yet.
+
+A model is a folder: `cfg.json` (SAELens' names; ours under `metadata.sae_core`), `sae_weights.safetensors`
+(float16), `metrics.json`, `history.jsonl` and feature statistics. While it is made the folder is called
+`NAME.partial`; it is renamed once, when all of it is there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import torch
+
+from sae_core import features, store
+from sae_core.datasets import ImageSet
+from sae_core.device import resolve
+from sae_core.metrics import evaluate
+from sae_core.options import from_dict
+from sae_core.sae import SAE, SAEConfig, build, registry
+from sae_core.store import Checkpoint, CheckpointError, list_checkpoints, read
+from sae_core.training import Training, TrainLog, TrainOptions
+
+RESUME = "resume.safetensors"
+SAVE_EVERY_S = 20.0
+"""seconds of training that an interruption costs at most"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, and on what. Two equal plans give the same model."""
+
+    variant: str
+    config: SAEConfig
+    options: TrainOptions
+    data: str
+    """name of the data set"""
+    split: str
+    n: int
+    """training images"""
+    fingerprint: str
+    """of the training images"""
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits of everything above, by which a model is found again."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def default_name(self) -> str:
+        """For example "topk-1024-k50"; the data set is named when it is not MNIST."""
+        k = getattr(self.config, "k", None)
+        parts = [self.variant.replace("_", "-"), str(self.config.d_sae), f"k{k}" if k else "", self.data]
+        return "-".join(p for p in parts if p and p != "mnist")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values, the same for the same plan."""
+        return {"format_version": store.FORMAT_VERSION, **asdict(self)}
+
+
+def load(spec: str | Path, device: str = "cpu") -> SAE:
+    """A trained SAE, ready for use: "NAME", a path, or "NAME/0" for a member of an ensemble.
+
+    CheckpointError names the file that is missing, damaged or does not fit; it never becomes random weights.
+    """
+    folder, member = store.find(spec)
+    checkpoint = read(folder.resolve())
+    weights = folder / store.WEIGHTS
+    try:
+        cls = registry()[checkpoint.variant]
+        config = from_dict(cls.Config, checkpoint.config)
+        # Shapes first, without memory: the file, not a number in cfg.json, decides how much is taken.
+        with torch.device("meta"):
+            wanted = {name: tuple(t.shape) for name, t in cls(config).state_dict().items()}
+    except KeyError:
+        raise CheckpointError(
+            f"{folder / store.CFG} names an SAE that is not known: {checkpoint.variant!r}"
+        ) from None
+    except (ValueError, TypeError) as e:
+        raise CheckpointError(f"{folder / store.CFG} does not fit: {e}") from e
+    arrays, _ = store.read_tensors(weights)
+    there = {name: a.shape for name, a in arrays.items()}
+    if wanted != there:
+        raise CheckpointError(
+            f"{weights} does not fit its config: it holds {there}, the config asks for {wanted}"
+        )
+    if not all(np.isfinite(a).all() for a in arrays.values()):
+        raise CheckpointError(f"{weights} has weights that are not numbers (NaN or infinite)")
+    sae = build(checkpoint.variant, config)
+    sae.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
+    try:
+        sae = sae if member is None else sae.member(member)
+    except ValueError as e:
+        raise CheckpointError(f"{folder}: {e}") from e
+    return sae.to(resolve(device)).eval().requires_grad_(False)
+
+
+def save(sae: SAE, plan: Plan, folder: Path) -> None:
+    """Write cfg.json and the weights into a folder, each aside and then in place.
+
+    Parameters are stored as float16, buffers (a threshold, say) as they are. ValueError when that would
+    change the model: `round_weights()` comes before whatever is measured, and so before this.
+    """
+    arrays = {name: t.detach().cpu().numpy() for name, t in sae.state_dict().items()}
+    for name, p in sae.named_parameters():
+        if not torch.equal(p.half().float(), p):
+            raise ValueError(f"{name} is not rounded to float16 (or not finite): call round_weights() first")
+        arrays[name] = arrays[name].astype(np.float16)
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_json(folder / store.CFG, _cfg(plan))
+    store.write_tensors(folder / store.WEIGHTS, arrays)
+
+
+def _cfg(plan: Plan) -> dict[str, Any]:
+    config = asdict(plan.config)
+    return {
+        "architecture": plan.variant,
+        "d_in": config["d_in"],
+        "d_sae": config["d_sae"],
+        **({"k": config["k"]} if "k" in config else {}),
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": True,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        **({"rescale_acts_by_decoder_norm": False} if "k" in config else {}),
+        "metadata": {
+            # Below 6, SAELens takes the file for its old format and drops what it does not know.
+            "sae_lens_version": "6.0.0",
+            "sae_core": {**plan.as_dict(), "hash": plan.hash},
+        },
+    }
+
+
+# ---- train_or_load
+
+Stage = Callable[[str, int, int], None]
+
+
+def train_or_load(
+    variant: str,
+    images: ImageSet,
+    config: SAEConfig | None = None,
+    opts: TrainOptions | None = None,
+    *,
+    out: Path,
+    name: str | None = None,
+    device: str = "auto",
+    measure: Sequence[ImageSet] = (),
+    describe: Sequence[ImageSet] = (),
+    on_log: Callable[[TrainLog], None] | None = None,
+    on_stage: Stage | None = None,
+    save_every_s: float = SAVE_EVERY_S,
+) -> tuple[Checkpoint, bool]:
+    """The model under `out` that this plan gives, and whether it was there already.
+
+    If it was begun and interrupted, it goes on where it was. `measure` are the splits for metrics.json and
+    for the curve by epoch, `describe` those for feature statistics; of an ensemble member 0 is measured.
+    `on_log` hears the training, `on_stage(what, done, of)` what comes after. Raises CheckpointError when the
+    name is taken by another model or another process makes it.
+    """
+    cls = registry().get(variant)
+    if cls is None:
+        raise ValueError(f"there is no SAE called {variant!r}; there is {', '.join(registry())}")
+    config = config or cls.Config(d_in=images.x.shape[1])
+    opts = opts or TrainOptions(**cls.recipe)
+    plan = Plan(variant, config, opts, images.name, images.split, len(images), images.fingerprint)
+    out = out.resolve()
+    for checkpoint in list_checkpoints(out)[0]:
+        if checkpoint.hash == plan.hash and name in (None, checkpoint.name):
+            return checkpoint, True
+    out.mkdir(parents=True, exist_ok=True)
+    folder = out / _free_name(out, plan, name)
+    partial = folder.with_name(folder.name + ".partial")
+    lock = filelock.FileLock(out / f".{folder.name}.lock")
+    try:
+        with lock.acquire(timeout=0):
+            # Another process may have finished or begun a model of this name since the look before the lock.
+            done = folder.exists() and read(folder).hash == plan.hash
+            if not done:
+                _free_name(out, plan, folder.name)
+                partial.mkdir(exist_ok=True)
+                _make(
+                    plan, images, partial, resolve(device), measure, describe, on_log, on_stage, save_every_s
+                )
+                os.rename(partial, folder)
+    except filelock.Timeout:
+        raise CheckpointError(f"another process is training {folder.name} right now; wait for it") from None
+    (out / f".{folder.name}.lock").unlink(missing_ok=True)
+    return read(folder), done
+
+
+def _free_name(out: Path, plan: Plan, name: str | None) -> str:
+    """A name that no other plan's model or unfinished model has."""
+
+    def free(candidate: str) -> bool:
+        if (out / candidate).exists():
+            return False
+        begun = out / f"{candidate}.partial"
+        return not (begun / store.CFG).exists() or read(begun).hash == plan.hash
+
+    if name is not None:
+        if not free(store.check_name(name)):
+            raise CheckpointError(
+                f"{out / name} is another model already; choose another --name, or move that folder away"
+            )
+        return name
+    candidates = [plan.default_name, f"{plan.default_name}-{plan.hash[:6]}"]
+    for candidate in candidates:
+        if free(candidate):
+            return candidate
+    raise CheckpointError(f"{out / candidates[-1]} exists but does not hold this model; move it away")
+
+
+def _make(
+    plan: Plan,
+    images: ImageSet,
+    partial: Path,
+    device: torch.device,
+    measure: Sequence[ImageSet],
+    describe: Sequence[ImageSet],
+    on_log: Callable[[TrainLog], None] | None,
+    on_stage: Stage | None,
+    save_every_s: float,
+) -> None:
+    """Fill the partial folder, from wherever an earlier process left it."""
+    if (partial / store.METRICS).exists() and not (partial / RESUME).exists():
+        return  # all was done but the renaming
+    for left_by_a_kill in partial.glob(".*.tmp"):
+        left_by_a_kill.unlink()
+    store.write_json(partial / store.CFG, _cfg(plan))
+    sae = build(plan.variant, plan.config, seed=plan.options.seed).to(device)
+    x = torch.from_numpy(np.array(images.x)).to(device)
+    training = Training(sae, x, plan.options)
+    resume, history = partial / RESUME, partial / store.HISTORY
+    if resume.exists():
+        arrays, _ = store.read_tensors(resume)
+        training.restore({key: torch.from_numpy(a) for key, a in arrays.items()})
+    _keep_history(history, training.step)
+    saved = time.monotonic()
+    for log in training:
+        line: dict[str, Any] = log._asdict()
+        if log.step % training.per_epoch == 0:
+            sae.eval()
+            first = sae.member(0)
+            line["measured"] = {
+                f"{s.name}/{s.split}": evaluate(first, s.x)._asdict() for s in measure if s is not images
+            }
+            sae.train()
+        store.append_line(history, line)
+        if on_log:
+            on_log(log)
+        if time.monotonic() - saved >= save_every_s or log.step == log.steps:
+            store.write_tensors(resume, {key: t.cpu().numpy() for key, t in training.state().items()})
+            saved = time.monotonic()
+    sae.round_weights()
+    sae.eval().requires_grad_(False)
+    sae.finish(x)
+    save(sae, plan, partial)
+    first = sae.member(0)
+    metrics = {}
+    for done, part in enumerate(measure):
+        if on_stage:
+            on_stage(f"measuring on {part.name}/{part.split}", done, len(measure))
+        metrics[f"{part.name}/{part.split}"] = evaluate(first, part.x)._asdict()
+    for part in describe:
+        what = f"describing features on {part.name}/{part.split}"
+        tell = (lambda done, of, what=what: on_stage(what, done, of)) if on_stage else None
+        features.save(features.describe(first, part, tell), partial)
+    store.write_json(partial / store.METRICS, metrics)
+    resume.unlink(missing_ok=True)
+
+
+def _keep_history(path: Path, step: int) -> None:
+    """Drop the lines after the step from which the training goes on: they will be written again."""
+    kept = [line for line in store.read_lines(path) if line["step"] <= step]
+
+    def write(aside: Path) -> None:
+        aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    store.write_aside(path, write)

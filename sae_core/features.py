@@ -1,0 +1,173 @@
+"""What is known of each latent over a data set: how often, how strongly, for which classes and images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sae_core import store
+from sae_core.datasets import ImageSet
+from sae_core.metrics import batches
+from sae_core.sae import SAE
+
+TOP = 24
+"""images kept for each latent"""
+FEW = 10
+"""a latent active on fewer images has no mean picture: it would show single images, not what they share"""
+
+
+@dataclass(frozen=True)
+class FeatureStats:
+    """Statistics of every latent over the n images of one split. "Active" means a non-zero activation."""
+
+    dataset: str
+    split: str
+    n: int
+    """images"""
+    count: np.ndarray
+    """[d_sae] images on which the latent is active"""
+    mean_active: np.ndarray
+    """[d_sae] mean activation over the images on which it is active; 0 where there are none"""
+    maximum: np.ndarray
+    """[d_sae] largest activation, 0 where never active"""
+    minimum: np.ndarray
+    """[d_sae] smallest activation, at most 0: below 0 only where a model's code can be negative"""
+    class_rates: np.ndarray
+    """[d_sae, classes] share of the class's images on which it is active"""
+    class_n: np.ndarray
+    """[classes] images of each class"""
+    top_indices: np.ndarray
+    """[d_sae, TOP] images with the largest activations, as indices into the split; −1 where there is none"""
+    top_values: np.ndarray
+    """[d_sae, TOP] their activations"""
+    mean_picture: np.ndarray
+    """[d_sae, 784] uint8 (255 is full ink): mean of the images weighted by the size of the activation; black
+    where fewer than FEW images activate it"""
+
+    @property
+    def frequency(self) -> np.ndarray:
+        """[d_sae] share of the images on which the latent is active."""
+        return self.count / self.n
+
+    @property
+    def dead(self) -> np.ndarray:
+        """[d_sae] bool: never active on this split."""
+        return self.count == 0
+
+    @property
+    def lift(self) -> np.ndarray:
+        """[d_sae, classes] class rate over the rate on all images; 0 where never active."""
+        base = self.frequency[:, None]
+        return np.divide(self.class_rates, base, out=np.zeros_like(self.class_rates), where=base > 0)
+
+
+@torch.no_grad()
+def describe(
+    sae: SAE, images: ImageSet, progress: Callable[[int, int], None] | None = None, batch_size: int = 1000
+) -> FeatureStats:
+    """Measure every latent of `sae` over `images`, in one pass; memory does not grow with their number.
+
+    `progress(done, n)` is called after each batch. ValueError for an ensemble.
+    """
+    if sae.W_enc.ndim != 2:
+        raise ValueError("an ensemble has no single code: choose a member")
+    device, d_sae = sae.W_enc.device, sae.config.d_sae
+    labels = torch.as_tensor(images.labels)
+    classes = int(labels.max()) + 1
+    count = torch.zeros(d_sae, classes, dtype=torch.float64)
+    total = torch.zeros(d_sae, dtype=torch.float64)
+    weight = torch.zeros(d_sae, dtype=torch.float64)
+    maximum, minimum = torch.zeros(d_sae), torch.zeros(d_sae)
+    picture = torch.zeros(d_sae, images.x.shape[1], dtype=torch.float64)
+    top_values = torch.full((d_sae, TOP), -torch.inf)
+    top_indices = torch.full((d_sae, TOP), -1)
+    start = 0
+    for batch in batches(images.x, device, batch_size):
+        acts = sae(sae.read(batch)).acts
+        active = (acts != 0).float()
+        one_hot = torch.nn.functional.one_hot(labels[start : start + len(batch)], classes).float().to(device)
+        count += (active.T @ one_hot).cpu()
+        total += acts.double().sum(0).cpu()
+        weight += acts.abs().double().sum(0).cpu()
+        picture += (acts.abs().T @ batch).cpu()
+        maximum = torch.maximum(maximum, acts.amax(0).cpu())
+        minimum = torch.minimum(minimum, acts.amin(0).cpu())
+        top_values, top_indices = _merge_top(top_values, top_indices, acts.cpu(), start)
+        start += len(batch)
+        if progress:
+            progress(start, len(images))
+    active_n = count.sum(1)
+    class_n = torch.bincount(labels, minlength=classes)
+    shown = (active_n >= FEW)[:, None] & (weight > 0)[:, None]
+    mean_picture = torch.where(shown, picture / weight.clamp_min(1e-30)[:, None], 0.0).clamp(0, 1)
+    return FeatureStats(
+        dataset=images.name,
+        split=images.split,
+        n=len(images),
+        count=active_n.long().numpy(),
+        mean_active=(total / active_n.clamp_min(1)).float().numpy(),
+        maximum=maximum.numpy(),
+        minimum=minimum.numpy(),
+        class_rates=(count / class_n.clamp_min(1)).float().numpy(),
+        class_n=class_n.numpy(),
+        top_indices=top_indices.numpy(),
+        top_values=torch.where(top_indices >= 0, top_values, 0.0).numpy(),
+        mean_picture=(mean_picture * 255).round().to(torch.uint8).numpy(),
+    )
+
+
+def _merge_top(values: Tensor, indices: Tensor, acts: Tensor, start: int) -> tuple[Tensor, Tensor]:
+    """The TOP largest of those kept [d_sae, TOP] and a batch acts [B, d_sae] whose first image is `start`."""
+    new = torch.where(acts != 0, acts, -torch.inf).T.topk(min(TOP, len(acts)), dim=1)
+    all_values = torch.cat([values, new.values], 1)
+    all_indices = torch.cat([indices, torch.where(new.values > -torch.inf, new.indices + start, -1)], 1)
+    best = all_values.topk(TOP, dim=1)
+    return best.values, all_indices.gather(1, best.indices)
+
+
+def path_of(folder: Path, dataset: str, split: str) -> Path:
+    """Where the statistics of a split lie beside a checkpoint."""
+    return folder / f"features-{dataset}-{split}.safetensors"
+
+
+def save(stats: FeatureStats, folder: Path) -> None:
+    """Store statistics beside a checkpoint, so that a page opens without the data."""
+    arrays = {f.name: v for f in fields(stats) if isinstance(v := getattr(stats, f.name), np.ndarray)}
+    small = {
+        "count": np.int32,
+        "class_n": np.int32,
+        "top_indices": np.int32,
+        "top_values": np.float16,
+        "class_rates": np.float16,
+    }
+    arrays = {name: a.astype(small.get(name, a.dtype)) for name, a in arrays.items()}
+    header = {"dataset": stats.dataset, "split": stats.split, "n": str(stats.n)}
+    store.write_tensors(path_of(folder, stats.dataset, stats.split), arrays, header)
+
+
+def read(folder: Path, dataset: str, split: str) -> FeatureStats:
+    """Statistics stored beside a checkpoint. CheckpointError names a missing or damaged file."""
+    path = path_of(folder, dataset, split)
+    arrays, header = store.read_tensors(path)
+    try:
+        stats = FeatureStats(dataset=header["dataset"], split=header["split"], n=int(header["n"]), **arrays)
+    except (KeyError, TypeError, ValueError) as e:
+        raise store.CheckpointError(f"{path} does not hold feature statistics: {e}") from e
+    return stats
+
+
+def nearest(rows: np.ndarray, feature: int, top: int = 12) -> tuple[np.ndarray, np.ndarray]:
+    """The other latents whose rows [d_sae, d] have the largest cosine to that feature's row.
+
+    Returns their indices and cosines, [top] each, the largest first.
+    """
+    norms = np.linalg.norm(rows, axis=1)
+    cosine = rows @ rows[feature] / np.maximum(norms * norms[feature], 1e-30)
+    cosine[feature] = -np.inf
+    order = np.argsort(-cosine, kind="stable")[: min(top, len(rows) - 1)]
+    return order, cosine[order]

@@ -1,0 +1,1 @@
+"""One file an SAE: its config, its class, `@register`. Found by themselves."""

@@ -1,0 +1,125 @@
+"""Every formula by hand, and that a stream of batches gives what the whole gives."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sae_core import metrics
+from sae_core.metrics import RunningMetrics, evaluate
+from sae_core.sae import build
+from sae_core.variants.tied_topk import TiedTopKConfig
+from sae_core.variants.topk import TopKConfig
+
+
+def running(x: torch.Tensor, x_hat: torch.Tensor, acts: torch.Tensor) -> metrics.Metrics:
+    all_of_it = RunningMetrics()
+    all_of_it.update(x, x_hat, acts)
+    return all_of_it.compute()
+
+
+def test_pearson_by_hand() -> None:
+    x = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [0.0, 1.0, 2.0], [1.0, 0.0, 0.0]])
+    x_hat = torch.tensor([[1.0, 3.0, 5.0], [2.0, 1.0, 0.0], [0.0, 2.0, 1.0], [0.0, 1.0, 0.0]])
+    # a line; a falling line; (−1, 0, 1)·(−1, 1, 0) / (√2 √2); (2, −1, −1)·(−1, 2, −1) / 9 · … = −3/6
+    assert metrics.pearson(x, x_hat).tolist() == pytest.approx([1.0, -1.0, 0.5, -0.5])
+
+
+def test_pearson_is_numpys() -> None:
+    g = torch.Generator().manual_seed(0)
+    x, x_hat = torch.rand(20, 784, generator=g), torch.rand(20, 784, generator=g)
+    x_hat = 0.4 * x + x_hat
+    expected = [np.corrcoef(a, b)[0, 1] for a, b in zip(x.numpy(), x_hat.numpy(), strict=True)]
+    assert metrics.pearson(x, x_hat).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, 1.0])
+def test_pearson_of_a_constant_image_is_zero(level: float) -> None:
+    flat = torch.full((1, 784), level)
+    other = torch.linspace(0, 1, 784)[None]
+    assert metrics.pearson(flat, other).item() == 0
+    assert metrics.pearson(other, flat).item() == 0
+    assert metrics.pearson(flat, torch.full((1, 784), 0.3)).item() == 0
+
+
+def test_mse_and_l0_by_hand() -> None:
+    x, x_hat = torch.tensor([[0.0, 1.0], [1.0, 1.0]]), torch.tensor([[0.5, 0.0], [1.0, 1.0]])
+    assert metrics.mse(x, x_hat).tolist() == pytest.approx([(0.25 + 1) / 2, 0.0])
+    assert metrics.l0(torch.tensor([[0.0, -1.0, 1e-9], [0.0, 0.0, 0.0]])).tolist() == [2, 0]
+
+
+def test_all_metrics_by_hand() -> None:
+    x = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    x_hat = torch.tensor([[0.5, 1.0], [1.0, 0.5], [1.0, 1.0], [0.0, 0.0]])
+    acts = torch.tensor([[1.0, 0.0, 0.0], [-2.0, 3.0, 0.0], [0.0, 0.0, 0.0], [0.5, 0.0, 0.0]])
+    m = running(x, x_hat, acts)
+    # the per-pixel mean is (.5, .5): each of the 4 images is 2 · .25 from it; the error is .25 + .25
+    assert m.fvu == pytest.approx(0.5 / 2.0)
+    assert m.mse == pytest.approx(0.5 / 8)
+    assert m.pearson == pytest.approx((1 + 1 + 0 + 0) / 4)
+    assert m.l0 == pytest.approx((1 + 2 + 0 + 1) / 4)
+    assert (m.dead, m.n) == (1, 4)
+    assert type(m.dead) is type(m.n) is int and all(type(v) is float for v in m[:4])
+
+
+def test_fvu_is_zero_when_perfect_and_one_for_the_mean_image() -> None:
+    x = torch.rand(50, 10, generator=torch.Generator().manual_seed(0))
+    acts = torch.ones(50, 3)
+    assert running(x, x, acts).fvu == 0
+    assert running(x, x.mean(0).expand_as(x), acts).fvu == pytest.approx(1, abs=1e-6)
+
+
+def test_fvu_is_not_a_number_where_nothing_varies() -> None:
+    for n in (1, 3, 7):
+        x = torch.rand(1, 784, generator=torch.Generator().manual_seed(n)).expand(n, -1)
+        m = running(x, x + 0.1, torch.ones(n, 2))
+        assert math.isnan(m.fvu) and m.mse == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_stream_gives_what_the_whole_gives_in_any_order() -> None:
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(103, 30, generator=g)
+    x_hat = x + 0.1 * torch.randn(103, 30, generator=g)
+    acts = torch.relu(torch.randn(103, 20, generator=g) - 2.2)
+    whole = running(x, x_hat, acts)
+    assert 0 < whole.dead < 20
+    order = torch.randperm(103, generator=g)
+    for index in (torch.arange(103), order):
+        stream = RunningMetrics()
+        for part in index.split(10):
+            stream.update(x[part], x_hat[part], acts[part])
+        assert stream.compute() == pytest.approx(whole, rel=1e-9)
+
+
+def test_nothing_to_measure_and_wrong_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="no image was given"):
+        RunningMetrics().compute()
+    with pytest.raises(ValueError, match="no image was given"):
+        evaluate(build("topk", TopKConfig(d_in=4, d_sae=4, k=1)), np.zeros((0, 4), np.float32))
+    with pytest.raises(ValueError, match="choose a member"):
+        evaluate(build("tied_topk", TiedTopKConfig(d_in=4, d_sae=4, k=1, members=2)), torch.rand(3, 4))
+
+
+@pytest.mark.parametrize("variant", ["tied_topk", "topk"])
+def test_evaluate_measures_the_model(variant: str) -> None:
+    sae = build(variant, (TopKConfig if variant == "topk" else TiedTopKConfig)(d_in=20, d_sae=16, k=3)).eval()
+    x = np.random.default_rng(0).random((57, 20), np.float32)
+    with torch.no_grad():
+        out = sae(torch.from_numpy(x))
+    a, b = x.astype(np.float64), out.x_hat.numpy().astype(np.float64)
+    m = evaluate(sae, x, batch_size=10)
+    assert m == pytest.approx(evaluate(sae, torch.from_numpy(x)), rel=1e-6)
+    assert m.fvu == pytest.approx(((a - b) ** 2).sum() / ((a - a.mean(0)) ** 2).sum(), rel=1e-5)
+    assert m.mse == pytest.approx(((a - b) ** 2).mean(), rel=1e-5)
+    assert m.pearson == pytest.approx(
+        np.mean([np.corrcoef(p, q)[0, 1] for p, q in zip(a, b, strict=True)]), rel=1e-5
+    )
+    active = out.acts.numpy() != 0
+    assert m.l0 == pytest.approx(active.sum(1).mean()) and m.dead == (~active.any(0)).sum() and m.n == 57
+
+
+def test_every_metric_has_its_formula() -> None:
+    assert set(metrics.FORMULAS) == set(metrics.Metrics._fields) - {"n"}

@@ -1,0 +1,90 @@
+"""Every page, run by Streamlit itself without a browser: no exception, one h1, from a cold start and by a deep link."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).parent.parent
+PAGES = ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("*.py"))]
+
+
+def open_page(page: str, **query: str) -> AppTest:
+    """A page as the first one of a session."""
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for key, value in query.items():
+        at.query_params[key] = value
+    if page != "app.py":
+        at.switch_page(page)
+    return at.run()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_opens_without_mnist(page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SAE_DATA", str(tmp_path))
+    at = open_page(page)
+    assert not at.exception, at.exception
+    assert len(at.title) == 1
+    assert not at.error
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_opens_with_mnist(page: str, mnist_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAE_DATA", str(mnist_dir))
+    at = open_page(page, model="tied-topk-1024-k50", data="mnist", image="mnist-test-3", feature="17")
+    assert not at.exception, at.exception
+    assert at.session_state["chosen_model"] == "tied-topk-1024-k50"
+    assert at.query_params["image"] == ["mnist-test-3"]
+    assert not at.warning and not at.error
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"model": "../../etc/passwd", "image": "px-%%%", "feature": "-1"},
+        {"model": "nothing", "image": "px-eJwDAAAAAAE", "feature": "99999999"},
+        {"data": "nothing", "image": "mnist-test-99999999", "feature": "1e3"},
+        {"image": "digits-nowhere-1"},
+    ],
+)
+def test_a_hostile_address_is_explained(page: str, query: dict[str, str]) -> None:
+    at = open_page(page, **query)
+    assert not at.exception, at.exception
+    assert any("cannot be shown" in w.value for w in at.warning)
+    assert at.session_state["chosen_model"] == "topk-1024-k50"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_any_model_it_says_so(page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sae_core.store.stores", lambda: [tmp_path])
+    at = open_page(page)
+    assert not at.exception, at.exception
+    assert "no model here yet" in at.info[0].value
+
+
+def test_a_damaged_model_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "cfg.json").write_text("{not json")
+    monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))
+    at = open_page("app.py")
+    assert not at.exception
+    assert any("broken" in w.value and "cfg.json" in w.value for w in at.warning)
+    assert at.session_state["chosen_model"] == "topk-1024-k50"
+
+
+def test_getting_mnist_fails_in_words_and_the_page_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No server answers here: a port nobody listens on stands for a machine without a network."""
+    from torchvision.datasets import MNIST
+
+    monkeypatch.setenv("SAE_DATA", str(tmp_path))
+    monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    at = open_page("pages/1_Draw.py")
+    at.button("get_mnist").click().run()
+    assert not at.exception
+    assert at.error and len(at.title) == 1
+    assert list(tmp_path.rglob("*ubyte*")) == []

@@ -1,0 +1,393 @@
+"""sae_core.preprocess and its mirror ui/components/prepare.js."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import struct
+import subprocess
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from sae_core.datasets import load_dataset
+from sae_core.preprocess import (
+    MAX_PIXELS,
+    EmptyPicture,
+    PictureError,
+    _area,
+    open_picture,
+    place,
+    prepare,
+    prepare_upload,
+)
+
+PREPARE_JS = Path(__file__).parents[1] / "ui" / "components" / "prepare.js"
+
+
+def levels(x: np.ndarray) -> np.ndarray:
+    """[..., 784] in [0, 1] → uint8 28×28."""
+    return np.round(x.reshape(*x.shape[:-1], 28, 28) * 255).astype(np.uint8)
+
+
+def error(a: np.ndarray, b: np.ndarray) -> float:
+    return float(((a - b) ** 2).mean())
+
+
+def enlarged(
+    image: np.ndarray, k: int, rng: np.random.Generator, how: Image.Resampling = Image.Resampling.BICUBIC
+) -> np.ndarray:
+    """[28, 28] uint8 → a canvas of 36k × 36k with the image k times as large at a random place."""
+    canvas = np.zeros((36 * k, 36 * k), np.uint8)
+    y, x = rng.integers(0, 8 * k + 1, 2)
+    canvas[y : y + 28 * k, x : x + 28 * k] = np.asarray(Image.fromarray(image).resize((28 * k, 28 * k), how))
+    return canvas
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    return load_dataset("digits", "test", tmp_path_factory.getbasetemp()).x
+
+
+@pytest.fixture(scope="module")
+def mnist(mnist_dir: Path) -> np.ndarray:
+    x = load_dataset("mnist", "test", mnist_dir).x
+    return x[np.random.default_rng(0).choice(len(x), 200, replace=False)]
+
+
+# ------------------------------------------------------------------------------------------------ hand values
+
+
+def test_area_weights_by_hand() -> None:
+    weights = _area(4, 1.0, 1.5)  # cells [1, 2.5], [2.5, 4], then outside
+    np.testing.assert_allclose(weights[:3] * 1.5, [[0, 1, 0.5, 0], [0, 0, 0.5, 1], [0, 0, 0, 0]])
+    assert _area(4, -2.0, 1.0)[:3].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
+
+
+def test_a_square_by_hand() -> None:
+    canvas = np.zeros((300, 200))
+    canvas[10:50, 120:160] = 1  # 40 × 40 → 20 × 20; its centre between two pixels, so the tie goes up: 5 … 24
+    out = prepare(canvas).reshape(28, 28)
+    expected = np.zeros((28, 28))
+    expected[5:25, 5:25] = 1
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_a_line_keeps_its_shape() -> None:
+    canvas = np.zeros((120, 90))
+    canvas[5:105, 40:50] = 0.8  # 100 × 10 → 20 × 2
+    expected = np.zeros((28, 28), np.float32)
+    expected[5:25, 14:16] = np.float32(204) / np.float32(255)
+    out = prepare(canvas).reshape(28, 28)
+    assert np.array_equal(out, expected)
+    assert np.array_equal(prepare(canvas.T).reshape(28, 28), expected.T)
+
+
+def test_a_hairline_stays_a_pixel_wide() -> None:
+    canvas = np.zeros((500, 500))
+    canvas[:, 7] = 1
+    out = prepare(canvas).reshape(28, 28)
+    assert (out > 0).sum() == 20 and out.max() == 1
+
+
+def test_lopsided_ink_stays_in_the_frame() -> None:
+    canvas = np.zeros((200, 200))
+    canvas[150:, :] = 1
+    canvas[:150, 0] = 1  # a long thin mast: centred by mass, its tip would leave the frame
+    out = prepare(canvas).reshape(28, 28)
+    assert (out[:, :] > 0).any(axis=1).sum() == 20 and (out > 0).any(axis=0).sum() == 20
+
+
+def test_faint_rim_does_not_set_the_size() -> None:
+    canvas = np.zeros((100, 100))
+    canvas[30:70, 30:70] = 1
+    plain = prepare(canvas)
+    canvas[30:70, 25:30] = canvas[30:70, 70:75] = 0.2
+    out = prepare(canvas)
+    assert np.array_equal(out > 0.9, plain > 0.9) and out.sum() > plain.sum()  # kept, but not measured
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (3, 2), (28, 28), (7, 900)])
+def test_any_size_of_full_ink(shape: tuple[int, int]) -> None:
+    out = prepare(np.ones(shape))
+    assert out.shape == (784,) and out.dtype == np.float32 and out.max() == 1
+
+
+def test_refusals() -> None:
+    for empty in (np.zeros((50, 50)), np.full((50, 50), 0.09)):
+        with pytest.raises(EmptyPicture, match="nothing drawn"):
+            prepare(empty)
+    nan = np.ones((5, 5))
+    nan[2, 2] = np.nan
+    for bad in (nan, np.full((5, 5), np.inf), np.full((5, 5), 255), -np.ones((5, 5))):
+        with pytest.raises(PictureError, match="between 0"):
+            prepare(bad)
+    for bad in (np.ones(5), np.ones((5, 5, 3)), np.ones((0, 4))):
+        with pytest.raises(PictureError, match="height and a width"):
+            prepare(bad)
+    assert issubclass(PictureError, ValueError) and issubclass(EmptyPicture, PictureError)
+
+
+# ---------------------------------------------------------------------------------------------- against MNIST
+
+
+@pytest.mark.parametrize(
+    ("k", "how", "limit"),
+    [
+        (10, Image.Resampling.BICUBIC, 0.0035),
+        (4, Image.Resampling.BICUBIC, 0.0035),
+        (2, Image.Resampling.BICUBIC, 0.0040),
+        (10, Image.Resampling.BILINEAR, 0.0050),
+        (4, Image.Resampling.BILINEAR, 0.0050),
+        (2, Image.Resampling.BILINEAR, 0.0060),
+    ],
+)
+def test_enlarged_mnist_comes_back(mnist: np.ndarray, k: int, how: Image.Resampling, limit: float) -> None:
+    rng = np.random.default_rng(1)
+    errors = [error(prepare(enlarged(levels(x), k, rng, how) / 255), x) for x in mnist]
+    assert np.median(errors) < limit
+
+
+def test_mnist_itself_hardly_changes(mnist: np.ndarray) -> None:
+    once = np.stack([prepare(x.reshape(28, 28)) for x in mnist])
+    assert (once == mnist).all(axis=1).mean() > 0.9
+    np.testing.assert_array_equal(np.stack([prepare(x.reshape(28, 28)) for x in once]), once)
+
+
+def test_where_it_is_drawn_does_not_matter(digits: np.ndarray) -> None:
+    rng = np.random.default_rng(2)
+    for x in digits[:20]:
+        image = levels(x)
+        assert np.array_equal(prepare(enlarged(image, 6, rng) / 255), prepare(enlarged(image, 6, rng) / 255))
+
+
+def test_place_is_what_prepare_does(digits: np.ndarray) -> None:
+    picture = digits[0].reshape(28, 28)[2:26].astype(float)
+    ink = picture >= 0.4 * picture.max()
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    out = place(picture, rows[0], columns[0], rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1)
+    assert np.array_equal(out, prepare(picture))
+
+
+# ---------------------------------------------------------------------------------------------------- uploads
+
+
+def file(image: Image.Image | np.ndarray, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def canvas(digits: np.ndarray) -> np.ndarray:
+    """A digit, 360 × 360, bright on 0."""
+    return enlarged(levels(digits[3]), 10, np.random.default_rng(4))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+@pytest.mark.parametrize("dark_ink", [False, True])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_formats_and_polarity(canvas: np.ndarray, kind: str, dark_ink: bool, mode: str) -> None:
+    image = Image.fromarray(255 - canvas if dark_ink else canvas).convert(mode)
+    assert error(prepare_upload(file(image, kind)), prepare(canvas / 255)) < 0.001
+
+
+@pytest.mark.parametrize("ink", [0, 90, 160, 255])
+def test_transparent_paper(canvas: np.ndarray, ink: int) -> None:
+    image = Image.fromarray(np.full_like(canvas, ink)).convert("RGB")
+    image.putalpha(Image.fromarray(canvas))
+    assert error(prepare_upload(file(image)), prepare(canvas / 255)) < 0.001
+
+
+def test_transparent_corners_become_paper(canvas: np.ndarray) -> None:
+    image = Image.fromarray(255 - canvas).convert("RGBA")
+    ImageDraw.Draw(image).polygon([(0, 0), (40, 0), (0, 40)], fill=(0, 0, 0, 0))
+    assert error(prepare_upload(file(image)), prepare(canvas / 255)) < 0.001
+
+
+def test_other_kinds_of_pixels(canvas: np.ndarray) -> None:
+    expected = prepare(canvas / 255)
+    assert error(prepare_upload(file(canvas.astype(np.uint16) * 257)), expected) < 0.001  # 16 bits
+    assert error(prepare_upload(file(Image.fromarray(255 - canvas).convert("P"))), expected) < 0.001
+    assert error(prepare_upload(file(Image.fromarray(canvas > 127))), expected) < 0.01  # 1 bit
+    coloured = Image.merge("RGB", [Image.fromarray(c) for c in (canvas, canvas // 2, canvas // 4)])
+    assert error(prepare_upload(file(coloured)), expected) < 0.001
+
+
+def test_uneven_light_noise_and_dust(canvas: np.ndarray) -> None:
+    y, x = np.mgrid[-1:1:360j, -1:1:360j]
+    paper = 0.6 + 0.15 * x - 0.1 * y - 0.08 * (x * x + y * y)
+    photo = paper * (1 - 0.75 * canvas / 255) + np.random.default_rng(0).normal(0, 0.02, canvas.shape)
+    photo[350:353, 5:8] = 0
+    picture = open_picture(file((photo * 255).clip(0, 255).astype(np.uint8), "JPEG"))
+    assert np.median(picture) == 0 and picture.max() == 1 and picture[-20:, :10].max() == 0
+    assert error(prepare(picture), prepare(canvas / 255)) < 0.005
+
+
+def test_a_phone_photo_is_turned_upright(canvas: np.ndarray) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored turned a quarter left
+    stored = Image.fromarray(255 - canvas).transpose(Image.Transpose.ROTATE_90)
+    assert error(prepare_upload(file(stored, "JPEG", exif=exif)), prepare(canvas / 255)) < 0.001
+
+
+def test_large_pictures_are_reduced(canvas: np.ndarray) -> None:
+    big = Image.fromarray(255 - canvas).resize((2400, 2400), Image.Resampling.BICUBIC)
+    picture = open_picture(file(big, "JPEG"))
+    assert max(picture.shape) <= 280
+    assert error(prepare(picture), prepare(canvas / 255)) < 0.002
+
+
+def test_the_first_frame_of_an_animation(canvas: np.ndarray) -> None:
+    first, second = Image.fromarray(255 - canvas), Image.new("L", (360, 360), 255)
+    data = file(first, "GIF", save_all=True, append_images=[second])
+    assert error(prepare_upload(data), prepare(canvas / 255)) < 0.001
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF"])
+def test_a_dataset_image_passes_unchanged(digits: np.ndarray, kind: str, tmp_path: Path) -> None:
+    for x in digits[:20]:
+        moved = np.roll(x.reshape(28, 28), 2, axis=1)  # not where prepare would put it
+        (tmp_path / "image").write_bytes(file(levels(moved.ravel()), kind))
+        assert np.array_equal(prepare_upload(tmp_path / "image"), moved.ravel())
+        assert np.array_equal(prepare_upload(str(tmp_path / "image")), moved.ravel())
+    dark_on_bright = prepare_upload(file(255 - levels(digits[0]), kind))
+    assert error(dark_on_bright, prepare(digits[0].reshape(28, 28))) < 0.001
+
+
+def test_mnist_images_pass_unchanged(mnist: np.ndarray) -> None:
+    for x in mnist[:100]:
+        assert np.array_equal(prepare_upload(file(levels(x))), x)
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+@pytest.mark.parametrize("size", [(28, 28), (200, 100), (1, 1), (2, 3)])
+def test_blank_pictures(value: int, size: tuple[int, int]) -> None:
+    for kind in ("PNG", "JPEG"):
+        with pytest.raises(EmptyPicture):
+            prepare_upload(file(Image.new("L", size, value), kind))
+    with pytest.raises(EmptyPicture, match="transparent"):
+        prepare_upload(file(Image.new("RGBA", size, (value, value, value, 0))))
+
+
+def test_paper_noise_is_not_a_digit() -> None:
+    noise = np.random.default_rng(0).normal(200, 12, (300, 300)).clip(0, 255).astype(np.uint8)
+    with pytest.raises(EmptyPicture):
+        prepare_upload(file(noise))
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def huge_png(width: int, height: int) -> bytes:
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    pixels = png_chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + header + pixels + png_chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("size", [(MAX_PIXELS // 5000 + 1, 5000), (12_000, 10_000), (60_000, 60_000)])
+def test_huge_pictures_are_refused_unread(size: tuple[int, int]) -> None:
+    with pytest.raises(PictureError, match="too large"):
+        prepare_upload(huge_png(*size))
+
+
+def test_files_that_are_no_pictures(canvas: np.ndarray, tmp_path: Path) -> None:
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+    other = [file(canvas, kind) for kind in ("TIFF", "PPM")]
+    for data in (b"", b"hello", svg, b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", *other):
+        with pytest.raises(PictureError, match=r"not a readable picture|damaged"):
+            prepare_upload(data)
+    with pytest.raises(PictureError, match="no file"):
+        prepare_upload(tmp_path / "nowhere.png")
+    with pytest.raises(PictureError):
+        prepare_upload(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+def test_damaged_files_never_raise_anything_else(canvas: np.ndarray, kind: str) -> None:
+    data = file(255 - canvas, kind)
+    with pytest.raises(PictureError):
+        prepare_upload(data[: len(data) // 2])
+    rng = np.random.default_rng(0)
+    for _ in range(15):
+        spoilt = bytearray(data)
+        for at in rng.integers(0, len(data), 8):
+            spoilt[at] = rng.integers(256)
+        try:
+            out = prepare_upload(bytes(spoilt))
+        except PictureError:
+            continue
+        assert out.shape == (784,) and np.isfinite(out).all()
+
+
+# ------------------------------------------------------------------------------------------------- JavaScript
+
+
+def run_js(pictures: list[np.ndarray], folder: Path) -> list[list[float] | None]:
+    """prepareDrawing on each uint8 picture, in node."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not on PATH; the browser test compares prepare.js too")
+    (folder / "pictures").write_bytes(b"".join(p.tobytes() for p in pictures))
+    script = """
+        const fs = require("fs"), [source, pictures, shapes] = process.argv.slice(1);
+        const prepareDrawing = new Function(fs.readFileSync(source, "utf8") + "; return prepareDrawing;")();
+        const bytes = new Uint8Array(fs.readFileSync(pictures));
+        let at = 0;
+        const out = JSON.parse(shapes).map(([height, width]) => {
+            const gray = bytes.subarray(at, at += height * width);
+            const result = prepareDrawing(gray, width, height);
+            const again = prepareDrawing(Float32Array.from(gray), width, height);
+            if (JSON.stringify(result) !== JSON.stringify(again)) throw new Error("float input differs");
+            return result && Array.from(result);
+        });
+        console.log(JSON.stringify(out));
+    """
+    shapes = json.dumps([p.shape for p in pictures])
+    command = [node, "-e", script, str(PREPARE_JS), str(folder / "pictures"), shapes]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def strokes(rng: np.random.Generator) -> np.ndarray:
+    """A hard-edged drawing on a canvas of its own size, often symmetric: full of ties."""
+    width, height = (int(v) for v in rng.integers(20, 260, 2))
+    image = Image.new("L", (width, height))
+    draw, pen = ImageDraw.Draw(image), int(rng.integers(1, 20))
+    r = int(rng.integers(1, min(width, height) // 2))
+    match rng.integers(3):
+        case 0:
+            draw.circle((width // 2, height // 2), r, outline=255, width=pen)
+        case 1:
+            draw.rectangle([5, 5, 5 + r, 5 + r // 2], fill=int(rng.integers(1, 256)))
+        case _:
+            points = [(int(rng.integers(width)), int(rng.integers(height))) for _ in range(5)]
+            draw.line(points, fill=int(rng.integers(1, 256)), width=pen)
+    return np.asarray(image)
+
+
+def test_javascript_is_equal(digits: np.ndarray, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    pictures = [enlarged(levels(x), int(rng.integers(1, 9)), rng) for x in digits[:150]]
+    pictures += [strokes(rng) for _ in range(150)]
+    pictures += [np.zeros((9, 7), np.uint8), np.full((1, 1), 255, np.uint8)]
+    for picture, theirs in zip(pictures, run_js(pictures, tmp_path), strict=True):
+        try:
+            ours = prepare(picture / 255)
+        except EmptyPicture:
+            assert theirs is None
+        else:
+            assert theirs is not None and np.array_equal(ours, np.array(theirs, np.float32))
+
+
+def test_javascript_is_equal_on_mnist(mnist: np.ndarray, tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    pictures = [enlarged(levels(x), 8, rng) for x in mnist]
+    results = run_js(pictures, tmp_path)
+    for picture, theirs in zip(pictures, results, strict=True):
+        assert theirs is not None and np.array_equal(prepare(picture / 255), np.array(theirs, np.float32))

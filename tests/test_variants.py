@@ -1,0 +1,413 @@
+"""What every registered SAE keeps to, and the hand values of the two that are here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sae_core.checkpoints import Plan, load, save
+from sae_core.sae import SAE, InferenceForm, build, keep_topk, registry, to_sparse
+from sae_core.training import Training, TrainOptions
+from sae_core.variants.tied_topk import TiedTopK, TiedTopKConfig
+from sae_core.variants.topk import TopK, TopKConfig
+
+D_IN, D_SAE = 36, 24
+ALL = sorted(registry())
+
+
+def small(variant: str, seed: int = 3) -> SAE:
+    """A small model of that variant; of a variant that has k, with k = 5."""
+    Config = registry()[variant].Config
+    more = {"k": 5} if "k" in Config.__dataclass_fields__ else {}
+    return build(variant, Config(d_in=D_IN, d_sae=D_SAE, **more), seed=seed)
+
+
+def pictures(n: int = 40, seed: int = 0) -> Tensor:
+    """[n, D_IN] in [0, 1], half of it black, made of a few shared patterns."""
+    g = torch.Generator().manual_seed(seed)
+    patterns = torch.rand(8, D_IN, generator=g) * (torch.rand(8, D_IN, generator=g) > 0.6)
+    return (torch.rand(n, 8, generator=g).pow(3) @ patterns).clamp(0, 1)
+
+
+def trained(variant: str) -> SAE:
+    """A model after some steps, rounded and ready as a loaded one is."""
+    sae = small(variant)
+    for _ in Training(sae, pictures(), TrainOptions(epochs=5, batch_size=8, lr=0.01)):
+        pass
+    sae.round_weights()
+    sae.eval().requires_grad_(False)
+    sae.finish(pictures())
+    return sae
+
+
+def plan_of(sae: SAE) -> Plan:
+    return Plan(sae.variant, sae.config, TrainOptions(), "made-up", "train", 40, "0" * 12)
+
+
+def test_the_two_first_variants_are_registered() -> None:
+    assert {"tied_topk", "topk"} <= set(ALL)
+    with pytest.raises(ValueError, match="no SAE called 'nonsense'; there is .*topk"):
+        build("nonsense")
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_forward_is_decode_of_encode(variant: str) -> None:
+    sae, x = trained(variant), pictures()
+    out = sae(x)
+    assert out.acts.shape == (40, D_SAE) and out.x_hat.shape == (40, D_IN)
+    assert torch.equal(out.acts, sae.encode(x))
+    assert torch.equal(out.x_hat, sae.decode(sae.encode(x)))
+    assert torch.allclose(out.x_hat, out.acts @ sae.W_dec + sae.b_dec)
+    assert sae.W_enc.shape == (D_IN, D_SAE) and sae.W_dec.shape == (D_SAE, D_IN)
+    assert torch.equal(sae.picture(sae.read(x)), x)
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_save_then_load_gives_the_same_bits(variant: str, tmp_path: Path) -> None:
+    sae, x = trained(variant), pictures()
+    save(sae, plan_of(sae), tmp_path / "model")
+    again = load(tmp_path / "model")
+    assert again.config == sae.config
+    for before, after in zip(sae(x), again(x), strict=True):
+        assert torch.equal(before, after)
+    assert not again.training and not again(x).x_hat.requires_grad
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_the_loss_falls_on_a_repeated_batch(variant: str) -> None:
+    logs = list(
+        Training(small(variant), pictures(16), TrainOptions(epochs=60, batch_size=16, lr=0.01), log_every=1)
+    )
+    assert len(logs) == 60
+    assert logs[-1].losses["mse"] < 0.5 * logs[0].losses["mse"]
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_a_code_does_not_depend_on_its_batch_mates(variant: str) -> None:
+    sae, x = trained(variant), pictures()
+    whole = sae(x).acts
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(1))
+    shuffled = torch.empty_like(whole)
+    shuffled[order] = sae(x[order]).acts
+    alone = torch.cat([sae(row[None]).acts for row in x])
+    for other in (shuffled, alone):  # a product of another size may round otherwise
+        assert torch.equal(other != 0, whole != 0)
+        assert torch.allclose(other, whole, atol=1e-5)
+
+
+def slow_inference(form: InferenceForm, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The codes and reconstructions that an inference form means, an image and a latent at a time."""
+    codes = np.zeros((len(x), len(form.b)))
+    for i, image in enumerate(x.astype(np.float64)):
+        pre_acts = image @ form.W.astype(np.float64) + form.b
+        if form.select == "topk":
+            chosen = sorted(range(len(pre_acts)), key=lambda f: -pre_acts[f])[: form.k]
+        elif form.select == "threshold":
+            chosen = [f for f in range(len(pre_acts)) if pre_acts[f] > form.threshold]
+        else:
+            assert form.select == "relu"
+            chosen = list(range(len(pre_acts)))
+        for f in chosen:
+            codes[i, f] = max(0.0, pre_acts[f]) if form.relu else pre_acts[f]
+    return codes, codes @ form.D + form.c
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_the_inference_form_is_the_model(variant: str) -> None:
+    sae, x = trained(variant), pictures()
+    form = sae.inference_form()
+    for array, shape in ((form.W, (D_IN, D_SAE)), (form.b, (D_SAE,)), (form.D, (D_SAE, D_IN)), (form.c, (D_IN,))):
+        assert array.shape == shape and array.dtype == np.float32
+    out = sae(x)
+    codes, x_hat = slow_inference(form, x.numpy())
+    assert np.array_equal(codes != 0, (out.acts != 0).numpy())
+    assert (codes != 0).any()
+    assert np.allclose(codes, out.acts.numpy(), atol=1e-5)
+    assert np.allclose(x_hat, out.x_hat.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_a_sparse_code_holds_the_same_as_the_dense(variant: str) -> None:
+    sae, x = trained(variant), pictures()
+    acts = sae(x).acts
+    indices, values = sae.sparse_code(x)
+    assert indices.shape == values.shape == (40, int((acts != 0).sum(-1).max()))
+    assert torch.equal(torch.zeros_like(acts).scatter_add(-1, indices, values), acts)
+    assert bool((values.abs().diff(dim=-1) <= 0).all()), "the largest magnitude comes first"
+
+
+def test_a_sparse_code_is_padded_with_zeros() -> None:
+    acts = torch.tensor([[0.0, 0.0, 2.0, 0.0], [0.5, 0.0, -3.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    indices, values = to_sparse(acts)
+    assert indices.tolist() == [[2, 0, 0], [2, 3, 0], [0, 0, 0]]
+    assert values.tolist() == [[2.0, 0.0, 0.0], [-3.0, 1.0, 0.5], [0.0, 0.0, 0.0]]
+    assert to_sparse(acts[2:]).values.shape == (1, 0)
+    assert to_sparse(acts[:0]).values.shape == (0, 0)
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_wrong_input_is_refused_in_words(variant: str) -> None:
+    sae = small(variant)
+    good = pictures(3)
+    for call in (sae, sae.sparse_code):
+        with pytest.raises(ValueError, match=r"reads \[N, 36\], not \[3, 35\]"):
+            call(good[:, 1:])
+        with pytest.raises(ValueError, match=r"not \[36\]"):
+            call(good[0])
+        with pytest.raises(ValueError, match=r"torch\.uint8; divide 8-bit pixels by 255"):
+            call((good * 255).to(torch.uint8))
+        with pytest.raises(ValueError, match="float32"):
+            call(good.double())
+        with pytest.raises(ValueError, match="torch tensor, not ndarray"):
+            call(good.numpy())
+        for bad in (float("nan"), float("inf")):
+            with pytest.raises(ValueError, match="NaN or infinite"):
+                call(torch.where(good == good.max(), bad, good))
+    with pytest.raises(ValueError, match="no member 1"):
+        sae.member(1)
+    assert sae.member(0) is sae
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_rounded_weights_are_float16_and_stay_so(variant: str) -> None:
+    sae = small(variant)
+    before = {name: p.detach().clone() for name, p in sae.named_parameters()}
+    sae.round_weights()
+    for name, p in sae.named_parameters():
+        assert np.array_equal(p.detach().numpy(), before[name].numpy().astype(np.float16).astype(np.float32))
+    once = [p.detach().clone() for p in sae.parameters()]
+    sae.round_weights()
+    assert all(torch.equal(a, b) for a, b in zip(once, sae.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("variant", ALL)
+@pytest.mark.parametrize("bad", [7e4, float("inf"), float("nan")])
+def test_weights_that_float16_cannot_hold_are_refused(variant: str, bad: float, tmp_path: Path) -> None:
+    sae = small(variant)
+    with torch.no_grad():
+        sae.W_enc[0, 0] = bad
+    with pytest.raises(ValueError, match="diverged"):
+        sae.round_weights()
+    with pytest.raises(ValueError, match="round_weights"):
+        save(sae, plan_of(sae), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_saving_what_was_not_rounded_is_refused(variant: str, tmp_path: Path) -> None:
+    sae = small(variant)
+    with pytest.raises(ValueError, match="W_enc is not rounded"):
+        save(sae, plan_of(sae), tmp_path / "model")
+
+
+@pytest.mark.parametrize("variant", ALL)
+def test_the_seed_alone_decides_the_first_weights(variant: str) -> None:
+    torch.manual_seed(5)
+    first = small(variant, seed=3).state_dict()
+    after_one = torch.rand(())
+    second = small(variant, seed=3).state_dict()
+    other = small(variant, seed=4).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["W_enc"], other["W_enc"])
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(()), after_one), "building a model leaves torch's own generator alone"
+
+
+@pytest.mark.parametrize("variant", ALL)
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"d_sae": 0}, "d_sae must be at least 1"),
+        ({"d_sae": 4, "k": 5}, "k must be at most d_sae = 4, not 5"),
+        ({"k": 0}, "k must be at least 1"),
+        ({"d_in": 3.5}, "d_in must be int, not 3.5"),
+        ({"d_in": True}, "d_in must be int, not True"),
+    ],
+)
+def test_a_config_names_what_is_wrong(variant: str, wrong: dict[str, float], says: str) -> None:
+    Config = registry()[variant].Config
+    if not set(wrong) <= set(Config.__dataclass_fields__):
+        pytest.skip(f"{variant} has no {', '.join(wrong)}")
+    with pytest.raises(ValueError, match=says):
+        Config(**wrong)
+
+
+# ---- top-k
+
+
+def slow_topk(row: list[float], k: int) -> list[float]:
+    """The k largest stay, of equal ones the first; the rest is 0."""
+    order = sorted(range(len(row)), key=lambda i: -row[i])  # sorted() is stable
+    return [v if i in order[:k] else 0.0 for i, v in enumerate(row)]
+
+
+@pytest.mark.parametrize("k", [1, 3, 7, 12])
+def test_topk_by_a_slow_reference(k: int) -> None:
+    x = torch.randn(200, 12, generator=torch.Generator().manual_seed(k))  # about half negative, no ties
+    x[:20] = -x[:20].abs() - 0.1  # nothing but negatives: the k largest of them stay
+    expected = torch.tensor([slow_topk(row, k) for row in x.tolist()])
+    assert torch.equal(keep_topk(x, k), expected)
+    assert bool(((keep_topk(x, k) != 0).sum(-1) == k).all())
+    assert bool((keep_topk(x[:20], k) <= 0).all())
+
+
+@pytest.mark.parametrize("k", [1, 3, 7, 12])
+def test_topk_with_ties_keeps_the_same_values(k: int) -> None:
+    x = torch.randint(-3, 4, (200, 12), generator=torch.Generator().manual_seed(k)).float()
+    kept = keep_topk(x, k)
+    for row, mine in zip(x.tolist(), kept.tolist(), strict=True):
+        assert sorted(mine) == sorted(slow_topk(row, k))  # which of several equal ones is open, how many is not
+        assert all(m in (0.0, v) for m, v in zip(mine, row, strict=True))
+
+
+# ---- hand values
+
+
+def with_weights(sae: SAE, **weights: list) -> SAE:
+    with torch.no_grad():
+        for name, value in weights.items():
+            getattr(sae, name).copy_(torch.tensor(value))
+    return sae.eval()
+
+
+def test_tied_topk_by_hand() -> None:
+    sae = with_weights(
+        build("tied_topk", TiedTopKConfig(d_in=2, d_sae=2, k=1)), W_enc=[[3.0, 0.0], [4.0, -2.0]], b_enc=[0.5, -1.0]
+    )
+    assert torch.allclose(sae.W_dec, torch.tensor([[0.6, 0.8], [0.0, -1.0]]), atol=2**-11)  # rounded: float16
+    assert sae.W_dec[0, 0] == np.float32(np.float16(0.6))
+    out = sae(torch.tensor([[1.0, 1.0], [-1.0, 0.0], [-1.0, -1.0]]))
+    # pre_acts: (3+4+.5, −2−1), (−3+.5, 0−1), (−3−4+.5, 2−1); the larger stays, be it negative
+    assert out.acts.tolist() == [[7.5, 0.0], [0.0, -1.0], [0.0, 1.0]]
+    assert torch.allclose(out.x_hat, torch.tensor([[4.5, 6.0], [0.0, 1.0], [0.0, -1.0]]), atol=2e-3)
+    x = torch.tensor([[1.0, 1.0]])
+    assert sae.train().losses(x)["mse"].item() == pytest.approx((3.5**2 + 5.0**2) / 2, abs=1e-4)
+
+
+def test_topk_by_hand() -> None:
+    sae = with_weights(
+        build("topk", TopKConfig(d_in=2, d_sae=2, k=1)),
+        W_enc=[[1.0, 0.0], [0.0, -2.0]],
+        b_enc=[0.5, -1.0],
+        W_dec=[[0.6, 0.8], [0.0, -1.0]],
+        b_dec=[1.0, 0.5],
+    )
+    out = sae(torch.tensor([[2.0, 1.5], [-1.0, 1.0], [0.0, -1.5]]))
+    # x − b_dec: (1, 1), (−2, .5), (−1, −2); pre_acts: (1.5, −3), (−1.5, −2), (−.5, 3); ReLU of the larger
+    assert out.acts.tolist() == [[1.5, 0.0], [0.0, 0.0], [0.0, 3.0]]
+    assert torch.allclose(out.x_hat, torch.tensor([[1.9, 1.7], [1.0, 0.5], [1.0, -2.5]]))
+    assert sae.inference_form().b.tolist() == [-0.5, 0.0]  # b_enc − b_dec @ W_enc
+    losses = sae.losses(torch.tensor([[2.0, 1.5]]))
+    assert losses["mse"].item() == pytest.approx((0.1**2 + 0.2**2) / 2)
+    assert losses["aux"].item() == 0
+
+
+def test_the_auxiliary_loss_by_hand() -> None:
+    sae = with_weights(
+        build("topk", TopKConfig(d_in=2, d_sae=2, k=1, aux_weight=0.5, dead_after=1)),
+        W_enc=[[1.0, 0.0], [0.0, 1.0]],
+        b_enc=[0.0, 0.0],
+        W_dec=[[1.0, 0.0], [0.0, 1.0]],
+        b_dec=[0.25, 0.25],
+    )
+    # x − b_dec = (2, 1): latent 0 is active, latent 1 is dead; x_hat = (2.25, .25), residual (0, 1).
+    # e_hat = 1 · (0, 1), without b_dec: exactly the residual. With b_dec it would miss by .25 in both pixels.
+    assert sae.losses(torch.tensor([[2.25, 1.25]]))["aux"].item() == pytest.approx(0, abs=1e-12)
+    # x − b_dec = (2, −1): the dead latent's pre-activation is negative, e_hat = 0, residual (0, −1)
+    assert sae.losses(torch.tensor([[2.25, -0.75]]))["aux"].item() == pytest.approx(0.5 * 0.5)
+
+
+def test_the_auxiliary_loss_revives_dead_latents() -> None:
+    x, weak = pictures(64), 12
+
+    def alive(aux_weight: float) -> tuple[int, int]:
+        """How many of the weak latents any image activates, before and after training."""
+        config = TopKConfig(d_in=D_IN, d_sae=D_SAE, k=2, dead_after=64, aux_weight=aux_weight)
+        sae = build("topk", config, seed=0)
+        with torch.no_grad():
+            sae.W_enc[:, :weak] *= 0.1
+            sae.b_enc[:weak] = 0.05  # positive, so that they can learn, but hardly ever among the k largest
+        training = Training(sae, x, TrainOptions(epochs=150, batch_size=16, lr=0.003))
+        before = int((sae(x).acts[:, :weak] != 0).any(0).sum())
+        for _ in training:
+            pass
+        return before, int((sae(x).acts[:, :weak] != 0).any(0).sum())
+
+    assert alive(aux_weight=0.0) == (1, 1)
+    before, after = alive(aux_weight=TopKConfig().aux_weight)
+    assert before == 1 and after >= 4
+
+
+def test_idle_counts_images_since_the_last_activity() -> None:
+    sae = build("topk", TopKConfig(d_in=2, d_sae=2, k=1))
+    assert isinstance(sae, TopK)
+    with_weights(sae, W_enc=[[1.0, 0.0], [0.0, 1.0]], b_enc=[0.0, 0.0])
+    sae.losses(torch.tensor([[1.0, 0.0]] * 3))
+    sae.losses(torch.tensor([[1.0, 0.0]] * 4))
+    assert sae.idle.tolist() == [0, 7]
+    sae.losses(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    assert sae.idle.tolist() == [0, 0]
+    assert "idle" not in sae.state_dict(), "part of a training, not of the model"
+
+
+def test_decoder_rows_have_unit_length_after_every_step() -> None:
+    sae = small("topk")
+    for _ in Training(sae, pictures(), TrainOptions(epochs=3, batch_size=8, lr=0.05), log_every=1):
+        assert torch.allclose(sae.W_dec.norm(dim=-1), torch.ones(D_SAE), atol=1e-6)
+    tied = trained("tied_topk")
+    assert torch.allclose(tied.W_dec.norm(dim=-1), torch.ones(D_SAE), atol=1e-3)
+    assert torch.equal(tied.W_dec, tied.W_dec.half().float())
+
+
+def test_the_first_weights_are_as_documented() -> None:
+    tied, topk = small("tied_topk"), small("topk")
+    assert torch.allclose(tied.W_enc.T @ tied.W_enc, torch.eye(D_SAE), atol=1e-5), "orthogonal columns"
+    assert not tied.b_enc.any()
+    assert torch.equal(topk.W_enc.T, topk.W_dec)
+    topk.start(pictures())
+    assert torch.equal(topk.b_dec, pictures().mean(0))
+
+
+# ---- an ensemble of tied_topk
+
+
+def ensemble(members: int = 3) -> TiedTopK:
+    sae = build("tied_topk", TiedTopKConfig(d_in=D_IN, d_sae=D_SAE, k=5, members=members), seed=7)
+    assert isinstance(sae, TiedTopK)
+    return sae
+
+
+def test_members_trained_side_by_side_are_as_each_trained_alone() -> None:
+    x, opts = pictures(), TrainOptions(epochs=4, batch_size=8, lr=0.01)
+    together = ensemble()
+    alone = [together.member(i) for i in range(3)]
+    assert not torch.equal(alone[0].W_enc, alone[1].W_enc)
+    for sae in (together, *alone):
+        for _ in Training(sae, x, opts):
+            pass
+    out = together(x)
+    assert out.x_hat.shape == (3, 40, D_IN) and out.acts.shape == (3, 40, D_SAE)
+    for i, one in enumerate(alone):
+        assert torch.allclose(together.W_enc[i], one.W_enc, atol=2e-4)
+        assert torch.allclose(out.x_hat[i], one(x).x_hat, atol=2e-3)
+        assert torch.allclose(together.member(i)(x).x_hat, out.x_hat[i], atol=1e-5)
+
+
+def test_the_loss_of_an_ensemble_is_the_sum_of_its_members() -> None:
+    together, x = ensemble(), pictures()
+    expected = sum(together.member(i).losses(x)["mse"].item() for i in range(3))
+    assert together.losses(x)["mse"].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_ensemble_says_that_a_member_must_be_chosen() -> None:
+    together = ensemble()
+    for index in (-1, 3):
+        with pytest.raises(ValueError, match=f"no member {index}: this ensemble has 0 to 2"):
+            together.member(index)
+    with pytest.raises(ValueError, match="ensemble of 3 has no single code: choose a member"):
+        together.inference_form()
+    assert together.member(2).inference_form().W.shape == (D_IN, D_SAE)

@@ -1,0 +1,27 @@
+"""Our own components: each one .py, one .js and one .css, with the shared engine in front of its script.
+
+They are registered once, when this package is imported, from constant text: a changed text would rebuild a
+component in the page and lose a stroke that is being drawn.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+
+
+def _text(name: str) -> str:
+    path = _HERE / name
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def register(name: str, *before: str) -> Any:
+    """The component NAME.js with NAME.css and NAME.html where they exist; `before` are scripts it needs."""
+    js = "\n".join(_text(part) for part in ("engine.js", *before, f"{name}.js"))
+    return st.components.v2.component(
+        f"sae_{name}", html=_text(f"{name}.html") or "<div></div>", css=_text(f"{name}.css"), js=js
+    )

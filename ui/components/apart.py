@@ -1,0 +1,13 @@
+"""A digit taken apart: the features of its code, added one by one."""
+
+from __future__ import annotations
+
+from ui import state
+from ui.components import register
+
+_apart = register("apart")
+
+
+def apart(choice: state.Choice) -> None:
+    """Mount the animation for the chosen picture and model."""
+    _apart(key="apart", data={"model": choice.model.id, "levels": choice.picture.levels})

@@ -1,0 +1,82 @@
+"""The drawing pad with its live code and reconstruction; Python gets the drawing when the pointer is released."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from sae_core.preprocess import EmptyPicture, prepare
+from ui import state
+from ui.components import register
+
+_draw = register("draw", "prepare.js")
+KEY = "draw"
+_SIDES = (28, 224)
+
+
+def take_drawing() -> None:
+    """Before a page is set up: make what was just drawn the chosen picture.
+
+    The picture is prepared here, by Python, from the pad's own pixels; what the browser showed is not used.
+    """
+    value: Any = state.component_value(KEY, "drawing")
+    if not value or value.get("seq") == st.session_state.get("draw_seq"):
+        return
+    st.session_state["draw_seq"] = value["seq"]
+    st.session_state["draw_emptied"] = None
+    try:
+        x = _prepared(value)
+    except EmptyPicture:
+        # The other pages keep the picture before; the pad stays empty until another is chosen.
+        st.session_state["draw_emptied"] = st.session_state.get("chosen_image")
+    except (KeyError, TypeError, ValueError, binascii.Error) as e:
+        st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon="⚠️")
+    else:
+        st.session_state["draw_ref"] = state.drawn(x, "your drawing").ref
+        state.choose(image=st.session_state["draw_ref"])
+
+
+def _prepared(value: dict[str, Any]) -> np.ndarray:
+    if value.get("empty"):
+        raise EmptyPicture
+    side = value["side"]
+    if side not in _SIDES:
+        raise ValueError(f"a pad has {_SIDES[1]} × {_SIDES[1]} pixels, not {side}")
+    pixels = np.frombuffer(base64.b64decode(value["px"], validate=True), np.uint8)
+    if len(pixels) != side * side:
+        raise ValueError(f"{len(pixels)} pixels came instead of {side * side}")
+    if side == 28:  # a picture that was loaded and not drawn on: MNIST's own pixels stay as they are
+        return pixels.astype(np.float32) / np.float32(255)
+    return prepare(pixels.reshape(side, side) / 255)
+
+
+def is_empty(choice: state.Choice) -> bool:
+    """Whether the pad was cleared and no other picture chosen since."""
+    return st.session_state.get("draw_emptied") == choice.picture.ref
+
+
+def draw(choice: state.Choice) -> None:
+    """Mount the pad with the chosen picture and model."""
+    picture = choice.picture
+    own = picture.ref == st.session_state.get("draw_ref")
+    seq = st.session_state.get("draw_seq", 0)
+    data: dict[str, Any] = {
+        "id": KEY,
+        "seq": seq,
+        "model": choice.model.id,
+        # An empty pad is an answer to its own clearing: nothing is loaded into it again.
+        "picture": {
+            "key": picture.ref,
+            "levels": picture.levels,
+            "from": seq if own or is_empty(choice) else None,
+        },
+    }
+    with state.explained():
+        stats = choice.model.stats(choice.data)
+        data["frequency"] = np.round(stats.frequency, 4).tolist()
+        data["where"] = f"{stats.dataset}/{stats.split} (n = {stats.n:,})"
+    _draw(key=KEY, data=data, on_drawing_change=lambda: None, on_feature_change=lambda: None)

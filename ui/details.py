@@ -1,0 +1,273 @@
+"""One feature in depth: its pictures, its numbers, the images it responds to, and its neighbours."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from sae_core.datasets import DataError, dataset_info
+from ui import figures, state
+from ui.components.tiles import Tile, levels, picked, tiles
+from ui.components.wall import notes, percent
+
+if TYPE_CHECKING:
+    from sae_core.features import FeatureStats
+
+TOP_IMAGES = 12
+NEAREST = 6
+_CHART = {"displayModeBar": False}
+
+
+def count_dead(stats: FeatureStats) -> None:
+    """The line above the wall: how many features there are, and how many of them are dead."""
+    st.caption(
+        f"{int(stats.dead.sum()):,} of {len(stats.count):,} features are dead on {_on(stats)}",
+        help="Dead: active (not zero) on none of these images. Dead features are grey on the wall and come last.",
+    )
+
+
+def nothing_open(stats: FeatureStats | None) -> None:
+    """What stands in the detail's place until a feature is opened."""
+    st.subheader("No feature open", anchor=False)
+    st.markdown(
+        "Each tile is one feature: 784 weights as a 28×28 picture. **Click a tile** to see how often it is active, "
+        "for which digits and on which images. With the keyboard: tab to the wall, move with the arrow keys, open "
+        "with Enter."
+    )
+    st.button("Open feature 0", on_click=_open, args=(0,))
+    if stats is not None:
+        _chart(figures.frequencies(stats.frequency, f"{stats.dataset}/{stats.split}", stats.n))
+
+
+def feature(choice: state.Choice, f: int, stats: FeatureStats | None) -> None:
+    """Everything that is known of one feature."""
+    encoder, decoder = _rows(choice.model)
+    _head(f, len(decoder))
+    if stats is not None:
+        _numbers(f, stats)
+    pictures = [
+        Tile("encoder", f"Encoder: what feature {f} looks for", rows="encoder", feature=f),
+        Tile("decoder", f"Decoder: what feature {f} adds to the picture", rows="decoder", feature=f),
+    ]
+    if stats is not None:
+        pictures.append(_mean_picture(f, stats))
+    tiles("feature-detail", choice.model, pictures, label=f"Feature {f}", size=96)
+    st.caption(
+        "Orange raises, blue lowers, black is zero; each picture over its own largest weight."
+        + (
+            f" The mean is over {_on(stats)}, each image weighted by its activation."
+            if stats is not None
+            else ""
+        )
+    )
+    if stats is not None and not stats.dead[f]:
+        names = dataset_info(stats.dataset).class_names
+        where, rates = f"{stats.dataset}/{stats.split}", stats.class_rates[f]
+        _chart(figures.class_rates(f, rates, stats.class_n, names, float(stats.frequency[f]), where))
+        _top_images(choice, f, stats)
+    said = notes(choice.model, stats.dataset) if stats is not None else []
+    for name, rows in (("decoder", decoder), ("encoder", encoder)):
+        _nearest(choice, f, name, rows, said)
+
+
+def table(choice: state.Choice, stats: FeatureStats | None) -> None:
+    """All features with their numbers, to sort and search: the wall in words."""
+    if stats is None:
+        return
+    # Filled only when it is opened: a page of pictures does not wait for a table.
+    box = st.expander("All features as a table", key="feature-table", on_change="rerun")
+    if not box.open:
+        return
+    names = np.array(dataset_info(stats.dataset).class_names)
+    top = stats.lift.argmax(1)
+    columns = {
+        "feature": np.arange(len(stats.count)),
+        "active on (%)": 100 * stats.frequency,
+        "mean when active": stats.mean_active,
+        "maximum": stats.maximum,
+        "top class": np.where(stats.dead, "", names[top]),
+        "lift": stats.lift.max(1),
+        "dead": stats.dead,
+    }
+    number = st.column_config.NumberColumn
+    with box:
+        st.caption(f"On {_on(stats)}. Click a heading to sort; tick a row to open the feature.")
+        st.dataframe(
+            columns,
+            hide_index=True,
+            key="features-as-table",
+            on_select=_open_row,
+            selection_mode="single-row",
+            column_config={
+                "active on (%)": number(format="%.3f", help="images on which it is not zero / n"),
+                "mean when active": number(
+                    format="%.3f", help="sum of its activations / images on which it is active"
+                ),
+                "maximum": number(format="%.3f", help="its largest activation on any of the n images"),
+                "top class": st.column_config.TextColumn(help="the class with the largest lift"),
+                "lift": number(
+                    format="%.2f", help="share of that class's images on which it is active / share of all"
+                ),
+                "dead": st.column_config.CheckboxColumn(help="active on none of the n images"),
+            },
+        )
+
+
+# ---- the parts of a feature
+
+
+def _head(f: int, d_sae: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.subheader(f"Feature {f}", anchor=False, width="stretch")
+        st.button(
+            "←", key="previous-feature", help="The feature before", on_click=_open, args=((f - 1) % d_sae,)
+        )
+        st.session_state["feature-number"] = f
+        st.number_input(
+            f"Feature number, 0 to {d_sae - 1}",
+            min_value=0,
+            max_value=d_sae - 1,
+            key="feature-number",
+            on_change=_open_number,
+            label_visibility="collapsed",
+            width=90,
+        )
+        st.button("→", key="next-feature", help="The feature after", on_click=_open, args=((f + 1) % d_sae,))
+
+
+def _numbers(f: int, stats: FeatureStats) -> None:
+    if stats.dead[f]:
+        st.info(f"Dead: never active on {_on(stats)}. All there is to see of it are its weights.", icon="💤")
+        return
+    low = float(stats.minimum[f])
+    st.markdown(
+        f"active on **{percent(stats.frequency[f])}** · mean **{stats.mean_active[f]:.2f}** · "
+        f"maximum **{stats.maximum[f]:.2f}**" + (f" · minimum **{low:.2f}**" if low < 0 else ""),
+        help=f"On {_on(stats)}. Active on: images on which its activation is not 0 / n ({int(stats.count[f]):,} images). "
+        "Mean: sum of its activations / images on which it is active. Maximum: its largest activation.",
+    )
+    st.caption(f"on {_on(stats)}")
+
+
+def _mean_picture(f: int, stats: FeatureStats) -> Tile:
+    from sae_core.features import FEW
+
+    if stats.count[f] < FEW:
+        return Tile(
+            f"no mean: under {FEW} images", f"Active on {int(stats.count[f])} images: too few for a mean"
+        )
+    label = f"Mean of the images on which feature {f} is active, weighted by its activation"
+    return Tile("mean image", label, levels=levels(stats.mean_picture[f]))
+
+
+def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
+    st.markdown(f"**Images with the largest activation** · {_on(stats)}")
+    try:
+        images = choice.images(stats.split)
+    except DataError as e:
+        st.info(str(e), icon="ℹ️")
+        return
+    names = dataset_info(stats.dataset).class_names
+    chosen, shown = st.session_state.get("chosen_image"), []
+    for i, value in zip(stats.top_indices[f, :TOP_IMAGES].tolist(), stats.top_values[f], strict=False):
+        if 0 <= i < len(images):
+            ref, name = f"{stats.dataset}-{stats.split}-{i}", names[int(images.labels[i])]
+            words = f"Image {i} of {stats.dataset}/{stats.split}, a {name}: activation {value:.2f}"
+            shown.append(
+                Tile(
+                    f"{name} · {value:.2f}",
+                    words,
+                    levels=levels(images.x[i]),
+                    value=ref,
+                    chosen=ref == chosen,
+                )
+            )
+    tiles("top-images", choice.model, shown, _take_image, label=f"Top images of feature {f}", size=56)
+    taken = next((t for t in shown if t.chosen), None)
+    if taken is None:
+        st.caption("Below each: its label and the activation. Click one to take it to Draw or Steer.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(taken.label, width="stretch")
+        there = {
+            k: v for k in ("model", "data", "image", "feature") if (v := st.session_state.get(f"chosen_{k}"))
+        }
+        st.page_link("pages/1_Draw.py", label="Draw", icon="✏️", query_params=there, help="See its code")
+        st.page_link(
+            "pages/3_Steer.py", label="Steer", icon="🎚️", query_params=there, help="Change its features"
+        )
+
+
+def _nearest(choice: state.Choice, f: int, name: str, rows: np.ndarray, said: list[str]) -> None:
+    from sae_core.features import nearest
+
+    st.markdown(
+        f"**Nearest by {name}** · cosine",
+        help=f"Cosine of the two features' {name} rows u, v over all pixels: ⟨u, v⟩ / (‖u‖ ‖v‖).",
+    )
+    shown = [
+        Tile(
+            f"#{g} · {cosine:.2f}",
+            f"Feature {g}, cosine {cosine:.3f}" + (f", {said[g]}" if said else ""),
+            rows=name,
+            feature=g,
+            value=g,
+        )
+        for g, cosine in zip(*(a.tolist() for a in nearest(rows, f, NEAREST)), strict=True)
+    ]
+    key = f"nearest-{name}"
+    tiles(
+        key,
+        choice.model,
+        shown,
+        lambda: _open_picked(key),
+        label=f"Nearest to feature {f} by {name}",
+        size=56,
+    )
+
+
+@lru_cache(maxsize=4)
+def _rows(model: state.Model) -> tuple[np.ndarray, np.ndarray]:
+    """A model's encoder rows (columns of W) and decoder rows, each [d_sae, d_in]."""
+    form = model.sae.inference_form()
+    return np.ascontiguousarray(form.W.T), form.D
+
+
+def _on(stats: FeatureStats) -> str:
+    return f"{stats.dataset}/{stats.split}, n = {stats.n:,}"
+
+
+def _chart(figure: figures.go.Figure) -> None:
+    st.plotly_chart(figure, key="feature-chart", config=_CHART)
+
+
+# ---- what a person does
+
+
+def _open(f: int) -> None:
+    state.choose(feature=f)
+
+
+def _open_number() -> None:
+    state.choose(feature=st.session_state["feature-number"])
+
+
+def _open_picked(key: str) -> None:
+    value = picked(key)
+    if value is not None:
+        state.choose(feature=value)
+
+
+def _take_image() -> None:
+    value = picked("top-images")
+    if value is not None:
+        state.choose(image=value)
+
+
+def _open_row() -> None:
+    rows = st.session_state["features-as-table"]["selection"]["rows"]
+    if rows:
+        state.choose(feature=rows[0])

@@ -1,0 +1,291 @@
+"""The chosen model, data set, image and feature: kept in the session, carried from page to page, and in the URL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from sae_core import store
+from sae_core.datasets import (
+    DataError,
+    ImageSet,
+    dataset_info,
+    dataset_names,
+    default_data_dir,
+    download_dataset,
+    load_dataset,
+)
+
+if TYPE_CHECKING:
+    from sae_core.features import FeatureStats
+    from sae_core.sae import SAE
+
+NAME = "SAE Explorer"
+ICON = str(Path(__file__).parent / "icon.png")
+DEFAULT_MODEL = "topk-1024-k50"
+EXAMPLE = 7
+"""index of the image with which Draw and Steer open"""
+_KEYS = ("model", "data", "image", "feature")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model a person can choose; its weights are loaded when they are first asked for."""
+
+    name: str
+    hash: str
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """Changes with the weights: the browser keeps models by it."""
+        return f"{self.name}@{self.hash}"
+
+    @property
+    def sae(self) -> SAE:
+        """The SAE on the CPU, shared by everyone on this server: never change it."""
+        return _load(self.path, self.hash)
+
+    @property
+    def info(self) -> store.Checkpoint:
+        """What the checkpoint says of itself: variant, config, training and metrics."""
+        return store.read(self.path)
+
+    def stats(self, dataset: str, split: str = "train") -> FeatureStats:
+        """Feature statistics over a split. CheckpointError when they were not made."""
+        return _stats(self.path, self.hash, dataset, split)
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, hash: str) -> SAE:
+    import torch
+
+    from sae_core.checkpoints import load
+
+    # One image is a few hundred microseconds of work: more threads only get in each other's way.
+    torch.set_num_threads(1)
+    return load(path)
+
+
+@lru_cache(maxsize=16)
+def _stats(path: Path, hash: str, dataset: str, split: str) -> FeatureStats:
+    from sae_core import features
+
+    return features.read(path, dataset, split)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """The image that a person looks at."""
+
+    x: np.ndarray
+    """[784] float32 in [0, 1], in 8-bit levels"""
+    ref: str
+    """how the URL says it: DATASET-SPLIT-INDEX, or px- and the packed pixels of a drawing or an upload"""
+    what: str
+    """in words"""
+    label: int | None
+    """its class, where a data set says it"""
+
+    @property
+    def levels(self) -> str:
+        """Its 784 8-bit levels as base64: what components are given."""
+        return base64.b64encode(np.round(self.x * 255).astype(np.uint8).tobytes()).decode()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen on this run of a page."""
+
+    model: Model
+    data: str
+    """name of the data set whose pictures are shown"""
+    picture: Picture
+    feature: int | None
+
+    def images(self, split: str = "test") -> ImageSet:
+        """The chosen data set's pictures."""
+        return load_dataset(self.data, split)
+
+
+def setup(title: str) -> Choice:
+    """The first call of every page: its settings, its h1, the choices in the sidebar, the URL.
+
+    Stops the page with an explanation when there is no model at all.
+    """
+    st.set_page_config(page_title=f"{title} · {NAME}", page_icon=ICON, layout="wide")
+    _take_url()
+    st.title(title, anchor=False)
+    found, broken = store.list_checkpoints()
+    models = {c.name: Model(c.name, c.hash, c.path) for c in found}
+    with st.sidebar:
+        if models:
+            model = models[_select("model", "Model", list(models), DEFAULT_MODEL)]
+        here = [n for n in dataset_names() if dataset_info(n).is_here(default_data_dir())]
+        data = _select("data", "Pictures from", here, "mnist")
+        _offer_downloads(here)
+        for sentence in broken:
+            st.warning(f"A model was left out. {sentence}", icon="⚠️")
+    if not models:
+        st.info("There is no model here yet. Train one: `python -m sae_core train topk`")
+        st.stop()
+    choice = Choice(model, data, _picture(data), chosen_feature(model))
+    _write_url()
+    return choice
+
+
+def choose(**chosen: str | int | None) -> None:
+    """Set model, data, image or feature for all pages, and write the URL."""
+    for key, value in chosen.items():
+        st.session_state[f"chosen_{key}"] = None if value is None else str(value)
+    _write_url()
+
+
+def drawn(x: np.ndarray, what: str) -> Picture:
+    """A picture [784] that a person made, with the reference that brings it back from a URL."""
+    levels = np.round(x * 255).astype(np.uint8).tobytes()
+    packed = base64.urlsafe_b64encode(zlib.compress(levels, 9)).decode().rstrip("=")
+    return Picture(x.astype(np.float32), f"px-{packed}", what, None)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say in words, in place, what of a panel could not be shown; the rest of the page goes on."""
+    try:
+        yield
+    except (store.CheckpointError, DataError) as e:
+        st.info(str(e), icon="ℹ️")
+
+
+# ---- the parts of setup
+
+
+def _take_url() -> None:
+    """The URL wins where it differs from what we wrote last: a deep link, or the Back button."""
+    there = {k: st.query_params[k] for k in _KEYS if k in st.query_params}
+    if there and there != st.session_state.get("written_url"):
+        for key in _KEYS:
+            if key in there:
+                st.session_state[f"chosen_{key}"] = there[key]
+                st.session_state.pop(f"widget_{key}", None)
+
+
+def _write_url() -> None:
+    chosen = {k: v for k in _KEYS if (v := st.session_state.get(f"chosen_{k}")) is not None}
+    st.session_state["written_url"] = chosen
+    if {k: st.query_params[k] for k in _KEYS if k in st.query_params} != chosen:
+        for key in _KEYS:
+            if key not in chosen and key in st.query_params:
+                del st.query_params[key]
+        st.query_params.update(chosen)
+
+
+def _select(key: str, label: str, options: list[str], default: str) -> str:
+    """A select box whose choice outlives the page (a widget's own state does not)."""
+    wanted = st.session_state.get(f"chosen_{key}")
+    if wanted not in options:
+        wanted = default if default in options else options[0]
+    widget = f"widget_{key}"
+    if st.session_state.get(widget) not in options:
+        st.session_state[widget] = wanted
+    value = st.selectbox(label, options, key=widget)
+    st.session_state[f"chosen_{key}"] = value
+    return value
+
+
+def _offer_downloads(here: list[str]) -> None:
+    for name in dataset_names():
+        info = dataset_info(name)
+        if name not in here and info.downloadable:
+            title = name.upper()
+            st.caption(f"{title} is not on this computer; the embedded digits stand in for it.")
+            if st.button(f"Get {title}", key=f"get_{name}", help=info.description):
+                bar = st.progress(0.0, f"Getting {title} …")
+
+                def tell(file: str, done: int, of: int, bar: Any = bar) -> None:
+                    bar.progress(min(1.0, done / max(of, 1)), f"Getting {file}")
+
+                try:
+                    download_dataset(name, progress=tell)
+                except DataError as e:
+                    bar.empty()
+                    st.error(str(e))
+                else:
+                    st.session_state.pop("widget_data", None)
+                    st.session_state["chosen_data"] = name
+                    st.rerun()
+
+
+def _picture(data: str) -> Picture:
+    """The chosen image; what the URL asks for and cannot be had is said, and the example shown instead."""
+    ref = st.session_state.get("chosen_image")
+    if ref is not None:
+        try:
+            return find_picture(ref)
+        except (ValueError, DataError) as e:
+            st.warning(f"This address's picture cannot be shown: {e} Here is an example instead.", icon="⚠️")
+    picture = find_picture(f"{data}-test-{EXAMPLE}")
+    st.session_state["chosen_image"] = picture.ref
+    return picture
+
+
+@lru_cache(maxsize=64)
+def find_picture(ref: str) -> Picture:
+    """The picture of a reference. ValueError or DataError in words for one that means nothing here."""
+    if ref.startswith("px-"):
+        try:
+            packed = base64.urlsafe_b64decode(ref[3:] + "=" * (-len(ref[3:]) % 4))
+            levels = zlib.decompressobj().decompress(packed, 785)
+        except (binascii.Error, zlib.error, ValueError):
+            raise ValueError("it is damaged.") from None
+        if len(levels) != 784:
+            raise ValueError("it is not a 28×28 picture.")
+        return Picture(np.frombuffer(levels, np.uint8).astype(np.float32) / 255, ref, "your picture", None)
+    match = re.fullmatch(r"([a-z0-9_]+)-([a-z]+)-(\d{1,7})", ref)
+    if not match or match[1] not in dataset_names():
+        raise ValueError("it names no image.")
+    name, split, index = match[1], match[2], int(match[3])
+    images = load_dataset(name, split)
+    if index >= len(images):
+        raise ValueError(f"{name}/{split} has {len(images)} images, so there is no number {index}.")
+    label = int(images.labels[index])
+    return Picture(images.x[index], ref, f"{name}/{split} image {index}, a {label}", label)
+
+
+def chosen_feature(model: Model) -> int | None:
+    """The feature chosen now: a fragment that runs alone has an older `Choice`."""
+    value = st.session_state.get("chosen_feature")
+    d_sae = model.info.config["d_sae"]
+    if value is None:
+        return None
+    if not value.isdecimal() or int(value) >= d_sae:
+        st.warning(f"There is no feature {value[:20]!r}: {model.name} has 0 to {d_sae - 1}.", icon="⚠️")
+        st.session_state["chosen_feature"] = None
+        return None
+    return int(value)
+
+
+def component_value(key: str, name: str) -> Any:
+    """What the mounted component `key` last sent as state `name`; None before it did."""
+    value = st.session_state.get(key)
+    return None if value is None else getattr(value, name, None)
+
+
+def follow_feature(key: str) -> None:
+    """Go to a feature's page when one was opened in the mounted component `key`."""
+    value = component_value(key, "feature")
+    if value and value != st.session_state.get(f"followed_{key}"):
+        st.session_state[f"followed_{key}"] = value
+        choose(feature=int(value["feature"]))
+        st.switch_page("pages/2_Features.py")
