@@ -12,8 +12,8 @@ choice = state.setup("What a sparse autoencoder sees")
 st.markdown(
     "A **sparse autoencoder** (SAE) learns a dictionary of small pictures, its **features**, such that every image is "
     "close to a sum of just a few of them. Which few an image uses, and how strongly, is its **sparse code**: about 50 "
-    "numbers that stand for 784 pixels. Each feature is a picture you can look at, so you can see what the network saw, "
-    "and change it."
+    "numbers that stand for 784 pixels. Each feature is a picture you can look at, so you can see what the network "
+    "saw, and change it."
 )
 # The page is painted first; the model (and torch) is loaded after that, into this place.
 stage = st.container()
@@ -24,7 +24,7 @@ with stage:
 for column, page, icon, name, text in zip(
     st.columns(3),
     ("1_Draw", "2_Features", "3_Steer"),
-    ("✏️", "🧱", "🎚️"),
+    (":material/draw:", ":material/grid_view:", ":material/tune:"),
     ("Draw", "Features", "Steer"),
     (
         "Draw a digit and watch its code and reconstruction while you draw.",

@@ -20,8 +20,8 @@ draw(choice)
 state.follow_feature("draw")
 
 st.subheader("Python's numbers", anchor=False)
-if is_empty(choice):
-    st.info("There is nothing drawn yet. Draw a digit, or pick a picture above.", icon="✏️")
+if is_empty():
+    st.info("There is nothing drawn yet. Draw a digit, or pick a picture above.", icon=":material/draw:")
 else:
     show_measures(choice)
-    st.page_link("pages/3_Steer.py", label="Steer this picture", icon="🎚️")
+    st.page_link("pages/3_Steer.py", label="Steer this picture", icon=":material/tune:")

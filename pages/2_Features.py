@@ -24,11 +24,11 @@ def explore() -> None:
         wall(WALL, choice.model, choice.data if stats else None, on_open=open_from_wall)
     with right:
         feature = state.chosen_feature(choice.model)
-        point_wall(WALL, feature)
         if feature is None:
             details.nothing_open(stats)
         else:
             details.feature(choice, feature, stats)
+        point_wall(WALL, feature)
 
 
 try:
@@ -38,7 +38,7 @@ except CheckpointError as e:
     stats = None
     st.info(
         f"What the features respond to was not measured on these pictures, so they have no order. {e}",
-        icon="ℹ️",
+        icon=":material/info:",
     )
 explore()
 details.table(choice, stats)

@@ -81,17 +81,13 @@ def load(spec: str | Path, device: str = "cpu") -> SAE:
         with torch.device("meta"):
             wanted = {name: tuple(t.shape) for name, t in cls(config).state_dict().items()}
     except KeyError:
-        raise CheckpointError(
-            f"{folder / store.CFG} names an SAE that is not known: {checkpoint.variant!r}"
-        ) from None
+        raise CheckpointError(f"{folder / store.CFG} names an SAE that is not known: {checkpoint.variant!r}") from None
     except (ValueError, TypeError) as e:
         raise CheckpointError(f"{folder / store.CFG} does not fit: {e}") from e
     arrays, _ = store.read_tensors(weights)
     there = {name: a.shape for name, a in arrays.items()}
     if wanted != there:
-        raise CheckpointError(
-            f"{weights} does not fit its config: it holds {there}, the config asks for {wanted}"
-        )
+        raise CheckpointError(f"{weights} does not fit its config: it holds {there}, the config asks for {wanted}")
     if not all(np.isfinite(a).all() for a in arrays.values()):
         raise CheckpointError(f"{weights} has weights that are not numbers (NaN or infinite)")
     sae = build(checkpoint.variant, config)
@@ -188,9 +184,7 @@ def train_or_load(
             if not done:
                 _free_name(out, plan, folder.name)
                 partial.mkdir(exist_ok=True)
-                _make(
-                    plan, images, partial, resolve(device), measure, describe, on_log, on_stage, save_every_s
-                )
+                _make(plan, images, partial, resolve(device), measure, describe, on_log, on_stage, save_every_s)
                 os.rename(partial, folder)
     except filelock.Timeout:
         raise CheckpointError(f"another process is training {folder.name} right now; wait for it") from None
@@ -238,7 +232,7 @@ def _make(
         left_by_a_kill.unlink()
     store.write_json(partial / store.CFG, _cfg(plan))
     sae = build(plan.variant, plan.config, seed=plan.options.seed).to(device)
-    x = torch.from_numpy(np.array(images.x)).to(device)
+    x = torch.tensor(images.x).to(device)
     training = Training(sae, x, plan.options)
     resume, history = partial / RESUME, partial / store.HISTORY
     if resume.exists():

@@ -59,9 +59,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sae_core", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def command(
-        name: str, run: Callable[[argparse.Namespace], tuple[Any, str]], help: str
-    ) -> argparse.ArgumentParser:
+    def command(name: str, run: Callable[[argparse.Namespace], tuple[Any, str]], help: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
         sub.set_defaults(run=run)
         return sub
@@ -74,9 +72,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     evaluate.add_argument("--dataset", choices=dataset_names(), default="mnist")
     evaluate.add_argument("--split", default="test")
     encode = command("encode", _encode, "the sparse code of a picture")
-    encode.add_argument(
-        "image", type=Path, help="PNG, JPEG, WebP, GIF or BMP of any size; prepared as MNIST's are"
-    )
+    encode.add_argument("image", type=Path, help="PNG, JPEG, WebP, GIF or BMP of any size; prepared as MNIST's are")
     encode.add_argument("--checkpoint", required=True)
     command("list", _list, "the models at hand")
     data = command("data", _data, "get a data set, or see which are here")
@@ -96,15 +92,11 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--data-dir", type=Path, default=None, help=f"default: {default_data_dir()} (or SAE_DATA)"
-    )
+    parser.add_argument("--data-dir", type=Path, default=None, help=f"default: {default_data_dir()} (or SAE_DATA)")
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--json", action="store_true", help="one line of JSON on stdout; the rest goes to stderr"
-    )
+    parser.add_argument("--json", action="store_true", help="one line of JSON on stdout; the rest goes to stderr")
 
 
 def _add_variants(parser: argparse.ArgumentParser) -> None:
@@ -168,9 +160,7 @@ def _train(args: argparse.Namespace) -> tuple[Any, str]:
         "hash": checkpoint.hash,
         "metrics": checkpoint.metrics,
     }
-    return result, f"{'found' if cached else 'trained'} {checkpoint.path}\n" + _metrics_text(
-        checkpoint.metrics
-    )
+    return result, f"{'found' if cached else 'trained'} {checkpoint.path}\n" + _metrics_text(checkpoint.metrics)
 
 
 class _Progress:

@@ -77,7 +77,7 @@ def describe(
     if sae.W_enc.ndim != 2:
         raise ValueError("an ensemble has no single code: choose a member")
     device, d_sae = sae.W_enc.device, sae.config.d_sae
-    labels = torch.as_tensor(images.labels)
+    labels = torch.tensor(images.labels)
     classes = int(labels.max()) + 1
     count = torch.zeros(d_sae, classes, dtype=torch.float64)
     total = torch.zeros(d_sae, dtype=torch.float64)
@@ -156,6 +156,12 @@ def read(folder: Path, dataset: str, split: str) -> FeatureStats:
     arrays, header = store.read_tensors(path)
     try:
         stats = FeatureStats(dataset=header["dataset"], split=header["split"], n=int(header["n"]), **arrays)
+        d_sae, classes, side = len(stats.count), len(stats.class_n), stats.mean_picture.shape[-1]
+        shapes = {"class_n": (classes,), "class_rates": (d_sae, classes), "mean_picture": (d_sae, side)}
+        shapes |= {"top_indices": (d_sae, TOP), "top_values": (d_sae, TOP)}
+        for name, array in arrays.items():
+            if array.shape != shapes.get(name, (d_sae,)) or not np.isfinite(array).all():
+                raise ValueError(f"{name} has a wrong shape {array.shape} or is not finite")
     except (KeyError, TypeError, ValueError) as e:
         raise store.CheckpointError(f"{path} does not hold feature statistics: {e}") from e
     return stats

@@ -72,9 +72,7 @@ class RunningMetrics:
     def update(self, x: Tensor, x_hat: Tensor, acts: Tensor) -> None:
         """Add a batch: x and x_hat [B, d], acts [B, d_sae]. ValueError for other shapes (an ensemble's)."""
         if x.shape != x_hat.shape or acts.ndim != 2:
-            raise ValueError(
-                f"x is {list(x.shape)}, x_hat {list(x_hat.shape)}: of an ensemble choose a member"
-            )
+            raise ValueError(f"x is {list(x.shape)}, x_hat {list(x_hat.shape)}: of an ensemble choose a member")
         self.n += len(x)
         self._sums += [
             float(pearson(x, x_hat).double().sum()),
@@ -106,7 +104,8 @@ class RunningMetrics:
 def batches(x: np.ndarray | Tensor, device: torch.device | str, size: int = 1000) -> Iterator[Tensor]:
     """The rows of x in batches on a device."""
     for start in range(0, len(x), size):
-        yield torch.as_tensor(x[start : start + size]).to(device)
+        part = x[start : start + size]
+        yield (part if isinstance(part, Tensor) else torch.tensor(part)).to(device)  # x may be read-only
 
 
 @torch.no_grad()

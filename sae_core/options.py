@@ -24,9 +24,7 @@ def option(
     choices: Sequence[str] | None = None,
 ) -> Any:
     """A dataclass field with a help text and, where there are any, inclusive bounds or the allowed words."""
-    return dataclasses.field(
-        default=default, metadata={"help": help, "low": low, "high": high, "choices": choices}
-    )
+    return dataclasses.field(default=default, metadata={"help": help, "low": low, "high": high, "choices": choices})
 
 
 def check(config: Any) -> None:
@@ -61,9 +59,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any]) -> T:
     return cls(**values)
 
 
-def add_arguments(
-    parser: argparse._ActionsContainer, cls: type, defaults: Mapping[str, Any] | None = None
-) -> None:
+def add_arguments(parser: argparse._ActionsContainer, cls: type, defaults: Mapping[str, Any] | None = None) -> None:
     """Give the parser one --flag for every field of an options dataclass (None when it is not used)."""
     for f in dataclasses.fields(cls):
         meta = f.metadata

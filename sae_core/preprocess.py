@@ -24,7 +24,7 @@ CENTRE = 14
 """Row and column that receive the centre of mass (index, from 0)."""
 EDGE = 0.4
 """Ink of at least this share of the strongest ink bounds the digit. MNIST enlarged ×10, ×4 and ×2 and
-prepared again was measured to come back best between 0.35 and 0.45. Weaker ink, a stroke's soft rim, is kept."""
+prepared again comes back best between 0.35 and 0.45 (measured). Weaker ink, a stroke's soft rim, is kept."""
 FAINT = 0.1
 """A picture whose strongest ink is below this is empty (ink 0 to 1)."""
 MAX_PIXELS = 40_000_000
@@ -45,9 +45,7 @@ class PictureError(ValueError):
 class EmptyPicture(PictureError):
     """There is no ink in the picture."""
 
-    def __init__(
-        self, message: str = "There is nothing drawn yet. Draw a digit, or choose a picture."
-    ) -> None:
+    def __init__(self, message: str = "There is nothing drawn yet. Draw a digit, or choose a picture.") -> None:
         super().__init__(message)
 
 
@@ -130,7 +128,7 @@ def open_picture(data: bytes | str | Path) -> np.ndarray:
         EmptyPicture: nothing stands out from the paper.
         PictureError: not a picture of these formats, damaged, or larger than `MAX_PIXELS`.
     """
-    return _find_ink(*_grey_alpha(_open(data)))
+    return _find_ink(_grey(_open(data)))
 
 
 def prepare_upload(data: bytes | str | Path) -> np.ndarray:
@@ -146,7 +144,7 @@ def prepare_upload(data: bytes | str | Path) -> np.ndarray:
             if rgb.max() < FAINT * 255:
                 raise EmptyPicture
             return _levels(rgb[..., 0].ravel() / 255)
-    return prepare(_find_ink(*_grey_alpha(image)))
+    return prepare(_find_ink(_grey(image)))
 
 
 def _open(data: bytes | str | Path) -> Image.Image:
@@ -166,31 +164,34 @@ def _open(data: bytes | str | Path) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise PictureError("This picture is too large. Make it smaller and try again.") from error
     except Image.UnidentifiedImageError as error:
-        raise PictureError(
-            "This is not a readable picture. Use a PNG, JPEG, WebP, GIF or BMP file."
-        ) from error
+        raise PictureError("This is not a readable picture. Use a PNG, JPEG, WebP, GIF or BMP file.") from error
     except FileNotFoundError as error:
         raise PictureError(f"There is no file {data!s}.") from error
-    except (
-        Exception
-    ) as error:  # decoders raise many kinds on hostile files: OSError, SyntaxError, struct.error …
+    except Exception as error:  # decoders raise many kinds on hostile files: OSError, SyntaxError, struct.error …
         raise PictureError(f"This picture is damaged ({error}). Save it again and retry.") from error
 
 
-def _grey_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    """Luminance and opacity, each [H, W] in [0, 1], reduced to the working size."""
+def _grey(image: Image.Image) -> np.ndarray:
+    """Luminance [H, W] in [0, 1], reduced to the working size; what is transparent becomes paper."""
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion to 8 bits would clip
-        grey = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).clip(0, 255).astype(np.uint8))
-        alpha = Image.new("L", image.size, 255)
-    else:
-        rgba = image.convert("RGBA")
-        grey, alpha = rgba.convert("RGB").convert("L"), rgba.getchannel("A")
-    size = image.size
-    factor = max(size) / _WORKING_SIDE
-    if factor > 1:
-        small = max(1, round(size[0] / factor)), max(1, round(size[1] / factor))
-        grey, alpha = grey.resize(small, Image.Resampling.BOX), alpha.resize(small, Image.Resampling.BOX)
-    return np.asarray(grey) / 255, np.asarray(alpha) / 255
+        levels = np.asarray(image, dtype=np.float64) / 257
+        image = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
+    rgba = image.convert("RGBA")
+    factor = max(1.0, max(image.size) / _WORKING_SIDE)
+    size = max(1, round(image.width / factor)), max(1, round(image.height / factor))
+    channels = (rgba.convert("RGB").convert("L"), rgba.getchannel("A"))
+    grey, alpha = (np.asarray(c.resize(size, Image.Resampling.BOX)) / 255 for c in channels)
+    if alpha.min() == 1:
+        return grey
+    if not (alpha > 0.5).any():
+        raise EmptyPicture("There is nothing to see in this picture: it is transparent all over.")
+    border = _border(*grey.shape)
+    edge = grey[border & (alpha > 0.5)]
+    if 2 * edge.size >= border.sum():  # the paper itself is opaque: transparent corners become paper
+        paper = float(np.median(edge))
+    else:  # ink on nothing: dark ink wants white paper, light ink wants black
+        paper = 1.0 if np.average(grey, weights=alpha) < 0.5 else 0.0
+    return alpha * grey + (1 - alpha) * paper
 
 
 def _border(height: int, width: int) -> np.ndarray:
@@ -201,52 +202,41 @@ def _border(height: int, width: int) -> np.ndarray:
     return mask
 
 
-def _find_ink(grey: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Luminance and opacity → ink [H, W] in [0, 1]: polarity from the border, uneven paper taken away."""
+def _find_ink(grey: np.ndarray) -> np.ndarray:
+    """Luminance [H, W] → ink [H, W] in [0, 1]: polarity from the border, uneven paper taken away."""
     border = _border(*grey.shape)
-    if alpha.min() < 1:
-        if not (alpha > 0.5).any():
-            raise EmptyPicture("There is nothing to see in this picture: it is transparent all over.")
-        edge = grey[border & (alpha > 0.5)]
-        if 2 * edge.size >= border.sum():  # the paper itself is opaque: transparent corners become paper
-            paper = float(np.median(edge))
-        else:  # ink on nothing: dark ink wants white paper, light ink wants black
-            paper = 1.0 if np.average(grey, weights=alpha) < 0.5 else 0.0
-        grey = alpha * grey + (1 - alpha) * paper
 
-    # The ink is on the side of the border's level that reaches further: right also for grey paper in poor light.
+    # The ink is on the side of the border's level that reaches further: right also for a badly lit, grey paper.
     level = np.median(grey[border])
     low, high = np.percentile(grey, (0.1, 99.9))
     dark_ink = bool(level - low >= high - level)
-    depth = level - grey if dark_ink else grey - level
+    depth = (level - grey if dark_ink else grey - level).ravel()
+    nothing = EmptyPicture("There is nothing drawn in this picture, or too faintly to tell from the paper.")
+    if depth.max() < FAINT:
+        raise nothing
 
     # A photo's paper is darker in one corner: fit a smooth surface through what is not ink, from the border on.
     y, x = (np.linspace(-1, 1, n) for n in grey.shape)
     yy, xx = (a.ravel() for a in np.meshgrid(y, x, indexing="ij"))
     basis = np.stack([np.ones_like(xx), xx, yy, xx * xx, xx * yy, yy * yy], axis=1)
-    flat = depth.ravel()
-    nothing = EmptyPicture(
-        "There is nothing drawn in this picture, or too faintly to tell it from the paper."
-    )
-    if flat.max() < FAINT:
-        raise nothing
-    is_paper = border.ravel() & (flat < 0.5 * flat.max())
+    is_paper = border.ravel() & (depth < 0.5 * depth.max())
     for _ in range(4):
         here = basis[is_paper]
-        surface = basis @ np.linalg.lstsq(here.T @ here, here.T @ flat[is_paper], rcond=None)[0]
-        ink = flat - surface
-        if (
-            dark_ink
-        ):  # it takes away a share of the light: divide by the paper, but brighten no noise in dark corners
+        surface = basis @ np.linalg.lstsq(here.T @ here, here.T @ depth[is_paper], rcond=None)[0]
+        ink = depth - surface
+        if dark_ink:
+            # It takes away a share of the light, so divide by the paper; but amplify no noise in a dark corner.
             ink /= np.maximum(level - surface, 0.5 * level)
         noise = 1.4826 * float(np.median(np.abs(ink[is_paper])))  # standard deviation, robustly
-        strongest = max(float(np.percentile(ink, 99.9)), _TIE)
+        strongest = float(np.percentile(ink, 99.9))
+        if strongest < FAINT:
+            raise nothing
         is_paper = ink < max(0.25 * strongest, 3 * noise)
-    if strongest < max(FAINT, 5 * noise):
-        raise nothing
 
-    # Paper noise goes to 0, the middle of a stroke to 1; a clean picture has no noise and keeps its soft edges.
+    # Paper noise goes to 0, the middle of a stroke to 1; a clean picture has no noise and keeps its soft rims.
     full = float(np.percentile(ink[ink >= 0.5 * strongest], 90))
+    if full < 5 * noise:
+        raise nothing
     picture = np.clip((ink - 4 * noise) / (full - 4 * noise), 0, 1).reshape(grey.shape)
 
     # Dust would stretch the digit's box: drop islands of less than a fiftieth of the largest one's ink.

@@ -63,9 +63,7 @@ def find(spec: str | Path) -> tuple[Path, int | None]:
         if (store / base).is_dir():
             return store / base, member
     places = " or ".join(str(s) for s in stores())
-    raise CheckpointError(
-        f"there is no model called {base!r} in {places}; `python -m sae_core list` shows all"
-    )
+    raise CheckpointError(f"there is no model called {base!r} in {places}; `python -m sae_core list` shows all")
 
 
 def folders(stores_: list[Path] | None = None) -> Iterator[Path]:

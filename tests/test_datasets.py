@@ -37,9 +37,7 @@ def test_fingerprint_sees_every_change() -> None:
     x = np.full((3, 4), 0.5, np.float32)
     x[2, 3] = 0.25
     prints = {s.fingerprint for s in (images(), images(2), images(x=x), images(labels=np.array([0, 1, 1])))}
-    prints.add(
-        images(x=np.full((3, 8), 0.5, np.float32)[:, ::2]).fingerprint
-    )  # the first again, not contiguous
+    prints.add(images(x=np.full((3, 8), 0.5, np.float32)[:, ::2]).fingerprint)  # the first again, not contiguous
     assert len(prints) == 4
 
 

@@ -114,9 +114,7 @@ def test_evaluate_measures_the_model(variant: str) -> None:
     assert m == pytest.approx(evaluate(sae, torch.from_numpy(x)), rel=1e-6)
     assert m.fvu == pytest.approx(((a - b) ** 2).sum() / ((a - a.mean(0)) ** 2).sum(), rel=1e-5)
     assert m.mse == pytest.approx(((a - b) ** 2).mean(), rel=1e-5)
-    assert m.pearson == pytest.approx(
-        np.mean([np.corrcoef(p, q)[0, 1] for p, q in zip(a, b, strict=True)]), rel=1e-5
-    )
+    assert m.pearson == pytest.approx(np.mean([np.corrcoef(p, q)[0, 1] for p, q in zip(a, b, strict=True)]), rel=1e-5)
     active = out.acts.numpy() != 0
     assert m.l0 == pytest.approx(active.sum(1).mean()) and m.dead == (~active.any(0)).sum() and m.n == 57
 

@@ -49,12 +49,11 @@ def sent_to_pad(at: AppTest) -> dict[str, Any]:
 
 def test_a_drawing_is_prepared_by_python_and_chosen() -> None:
     at = open_page("pages/1_Draw.py")
-    before = at.session_state["chosen_image"]
     picture = a_seven()
     send(at, px=base64.b64encode(picture.tobytes()).decode())
     assert not at.exception, at.exception
     ref = at.session_state["chosen_image"]
-    assert ref != before and ref.startswith("px-")
+    assert ref.startswith("px-")
     x = prepare(picture / 255)
     assert np.array_equal(state.find_picture(ref).x, x)
     sae = load("topk-1024-k50")
@@ -75,10 +74,9 @@ def test_a_dataset_image_passes_through_unchanged() -> None:
 
 def test_an_empty_pad_is_said_and_the_picture_before_stays() -> None:
     at = open_page("pages/1_Draw.py")
-    before = at.session_state["chosen_image"]
     send(at, empty=True)
     assert any("nothing drawn" in i.value for i in at.info)
-    assert at.session_state["chosen_image"] == before
+    assert "chosen_image" not in at.session_state or at.session_state["chosen_image"] is None
     assert sent_to_pad(at)["picture"]["from"] == 1
 
 
@@ -93,8 +91,7 @@ def test_an_empty_pad_is_said_and_the_picture_before_stays() -> None:
 )
 def test_a_hostile_drawing_changes_nothing(drawing: dict[str, Any]) -> None:
     at = open_page("pages/1_Draw.py")
-    before = at.session_state["chosen_image"]
     send(at, **drawing)
     assert not at.exception
     assert any("could not be read" in w.value for w in at.warning)
-    assert at.session_state["chosen_image"] == before
+    assert "chosen_image" not in at.session_state or at.session_state["chosen_image"] is None

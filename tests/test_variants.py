@@ -15,6 +15,7 @@ from sae_core.training import Training, TrainOptions
 from sae_core.variants.tied_topk import TiedTopK, TiedTopKConfig
 from sae_core.variants.topk import TopK, TopKConfig
 
+torch.set_num_threads(1)  # models this small only wait for a second thread
 D_IN, D_SAE = 36, 24
 ALL = sorted(registry())
 
@@ -50,7 +51,7 @@ def plan_of(sae: SAE) -> Plan:
 
 def test_the_two_first_variants_are_registered() -> None:
     assert {"tied_topk", "topk"} <= set(ALL)
-    with pytest.raises(ValueError, match="no SAE called 'nonsense'; there is .*topk"):
+    with pytest.raises(ValueError, match=r"no SAE called 'nonsense'; there is .*topk"):
         build("nonsense")
 
 
@@ -79,9 +80,7 @@ def test_save_then_load_gives_the_same_bits(variant: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("variant", ALL)
 def test_the_loss_falls_on_a_repeated_batch(variant: str) -> None:
-    logs = list(
-        Training(small(variant), pictures(16), TrainOptions(epochs=60, batch_size=16, lr=0.01), log_every=1)
-    )
+    logs = list(Training(small(variant), pictures(16), TrainOptions(epochs=60, batch_size=16, lr=0.01), log_every=1))
     assert len(logs) == 60
     assert logs[-1].losses["mse"] < 0.5 * logs[0].losses["mse"]
 

@@ -25,7 +25,7 @@ def count_dead(stats: FeatureStats) -> None:
     """The line above the wall: how many features there are, and how many of them are dead."""
     st.caption(
         f"{int(stats.dead.sum()):,} of {len(stats.count):,} features are dead on {_on(stats)}",
-        help="Dead: active (not zero) on none of these images. Dead features are grey on the wall and come last.",
+        help="Dead: active (not zero) on none of these images. On the wall they are grey.",
     )
 
 
@@ -33,9 +33,9 @@ def nothing_open(stats: FeatureStats | None) -> None:
     """What stands in the detail's place until a feature is opened."""
     st.subheader("No feature open", anchor=False)
     st.markdown(
-        "Each tile is one feature: 784 weights as a 28×28 picture. **Click a tile** to see how often it is active, "
-        "for which digits and on which images. With the keyboard: tab to the wall, move with the arrow keys, open "
-        "with Enter."
+        "Each tile is one feature: 784 weights as a 28×28 picture. **Click a tile** to see how often it is "
+        "active, for which digits and on which images. With the keyboard: tab to the wall, move with the "
+        "arrow keys, open with Enter."
     )
     st.button("Open feature 0", on_click=_open, args=(0,))
     if stats is not None:
@@ -57,11 +57,7 @@ def feature(choice: state.Choice, f: int, stats: FeatureStats | None) -> None:
     tiles("feature-detail", choice.model, pictures, label=f"Feature {f}", size=96)
     st.caption(
         "Orange raises, blue lowers, black is zero; each picture over its own largest weight."
-        + (
-            f" The mean is over {_on(stats)}, each image weighted by its activation."
-            if stats is not None
-            else ""
-        )
+        + (f" The mean is over {_on(stats)}, each image weighted by its activation." if stats is not None else "")
     )
     if stats is not None and not stats.dead[f]:
         names = dataset_info(stats.dataset).class_names
@@ -103,14 +99,10 @@ def table(choice: state.Choice, stats: FeatureStats | None) -> None:
             selection_mode="single-row",
             column_config={
                 "active on (%)": number(format="%.3f", help="images on which it is not zero / n"),
-                "mean when active": number(
-                    format="%.3f", help="sum of its activations / images on which it is active"
-                ),
+                "mean when active": number(format="%.3f", help="sum of its activations / images on which it is active"),
                 "maximum": number(format="%.3f", help="its largest activation on any of the n images"),
                 "top class": st.column_config.TextColumn(help="the class with the largest lift"),
-                "lift": number(
-                    format="%.2f", help="share of that class's images on which it is active / share of all"
-                ),
+                "lift": number(format="%.2f", help="share of that class's images on which it is active / share of all"),
                 "dead": st.column_config.CheckboxColumn(help="active on none of the n images"),
             },
         )
@@ -122,9 +114,7 @@ def table(choice: state.Choice, stats: FeatureStats | None) -> None:
 def _head(f: int, d_sae: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(f"Feature {f}", anchor=False, width="stretch")
-        st.button(
-            "←", key="previous-feature", help="The feature before", on_click=_open, args=((f - 1) % d_sae,)
-        )
+        st.button("←", key="previous-feature", help="The feature before", on_click=_open, args=((f - 1) % d_sae,))
         st.session_state["feature-number"] = f
         st.number_input(
             f"Feature number, 0 to {d_sae - 1}",
@@ -140,25 +130,25 @@ def _head(f: int, d_sae: int) -> None:
 
 def _numbers(f: int, stats: FeatureStats) -> None:
     if stats.dead[f]:
-        st.info(f"Dead: never active on {_on(stats)}. All there is to see of it are its weights.", icon="💤")
+        st.info(f"Dead: never active on {_on(stats)}. All there is to see of it are its weights.", icon=":material/bedtime:")
         return
     low = float(stats.minimum[f])
     st.markdown(
         f"active on **{percent(stats.frequency[f])}** · mean **{stats.mean_active[f]:.2f}** · "
-        f"maximum **{stats.maximum[f]:.2f}**" + (f" · minimum **{low:.2f}**" if low < 0 else ""),
-        help=f"On {_on(stats)}. Active on: images on which its activation is not 0 / n ({int(stats.count[f]):,} images). "
-        "Mean: sum of its activations / images on which it is active. Maximum: its largest activation.",
+        f"max **{stats.maximum[f]:.2f}**"
+        + (f" · min **{low:.2f}**" if low < 0 else "")
+        + f"  \n:small[:gray[on {_on(stats)}]]",
+        help=f"Active on: images on which its activation is not 0 / n ({int(stats.count[f]):,} of {stats.n:,}). "
+        "Mean: sum of its activations / images on which it is active. Max: its largest activation"
+        + (", min: its smallest." if low < 0 else "."),
     )
-    st.caption(f"on {_on(stats)}")
 
 
 def _mean_picture(f: int, stats: FeatureStats) -> Tile:
     from sae_core.features import FEW
 
     if stats.count[f] < FEW:
-        return Tile(
-            f"no mean: under {FEW} images", f"Active on {int(stats.count[f])} images: too few for a mean"
-        )
+        return Tile(f"no mean: under {FEW} images", f"Active on {int(stats.count[f])} images: too few for a mean")
     label = f"Mean of the images on which feature {f} is active, weighted by its activation"
     return Tile("mean image", label, levels=levels(stats.mean_picture[f]))
 
@@ -168,7 +158,7 @@ def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
     try:
         images = choice.images(stats.split)
     except DataError as e:
-        st.info(str(e), icon="ℹ️")
+        st.info(str(e), icon=":material/info:")
         return
     names = dataset_info(stats.dataset).class_names
     chosen, shown = st.session_state.get("chosen_image"), []
@@ -192,13 +182,9 @@ def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(taken.label, width="stretch")
-        there = {
-            k: v for k in ("model", "data", "image", "feature") if (v := st.session_state.get(f"chosen_{k}"))
-        }
+        there = {k: v for k in ("model", "data", "image", "feature") if (v := st.session_state.get(f"chosen_{k}"))}
         st.page_link("pages/1_Draw.py", label="Draw", icon="✏️", query_params=there, help="See its code")
-        st.page_link(
-            "pages/3_Steer.py", label="Steer", icon="🎚️", query_params=there, help="Change its features"
-        )
+        st.page_link("pages/3_Steer.py", label="Steer", icon="🎚️", query_params=there, help="Change its features")
 
 
 def _nearest(choice: state.Choice, f: int, name: str, rows: np.ndarray, said: list[str]) -> None:

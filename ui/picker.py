@@ -17,7 +17,7 @@ def pick_picture(choice: state.Choice) -> None:
     try:
         images = choice.images("test")
     except DataError as e:
-        st.info(str(e), icon="ℹ️")
+        st.info(str(e), icon=":material/info:")
         return
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
@@ -53,7 +53,7 @@ def pick_picture(choice: state.Choice) -> None:
                 help="It is fitted to 28×28 pixels as MNIST's digits were; dark ink on light paper is turned round.",
             )
     if problem := st.session_state.pop("upload_problem", None):
-        st.error(f"{problem} The picture before it stays.", icon="⚠️")
+        st.error(f"{problem} The picture before it stays.", icon=":material/warning:")
 
 
 def _index(choice: state.Choice) -> int | None:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from sae_core.sae import SAE
 
 NAME = "SAE Explorer"
-ICON = str(Path(__file__).parent / "icon.png")
+ROOT = Path(__file__).parent.parent
+ICON = str(ROOT / "ui" / "icon.png")
 DEFAULT_MODEL = "topk-1024-k50"
 EXAMPLE = 7
 """index of the image with which Draw and Steer open"""
@@ -111,8 +112,12 @@ class Choice:
     model: Model
     data: str
     """name of the data set whose pictures are shown"""
-    picture: Picture
     feature: int | None
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The chosen image, or an example; loaded when a page first asks, so that the page is painted before it."""
+        return _picture(self.data)
 
     def images(self, split: str = "test") -> ImageSet:
         """The chosen data set's pictures."""
@@ -127,6 +132,7 @@ def setup(title: str) -> Choice:
     st.set_page_config(page_title=f"{title} · {NAME}", page_icon=ICON, layout="wide")
     _take_url()
     st.title(title, anchor=False)
+    _navigation()
     found, broken = store.list_checkpoints()
     models = {c.name: Model(c.name, c.hash, c.path) for c in found}
     with st.sidebar:
@@ -136,11 +142,11 @@ def setup(title: str) -> Choice:
         data = _select("data", "Pictures from", here, "mnist")
         _offer_downloads(here)
         for sentence in broken:
-            st.warning(f"A model was left out. {sentence}", icon="⚠️")
+            st.warning(f"A model was left out. {sentence}", icon=":material/warning:")
     if not models:
         st.info("There is no model here yet. Train one: `python -m sae_core train topk`")
         st.stop()
-    choice = Choice(model, data, _picture(data), chosen_feature(model))
+    choice = Choice(model, data, chosen_feature(model))
     _write_url()
     return choice
 
@@ -165,10 +171,19 @@ def explained() -> Iterator[None]:
     try:
         yield
     except (store.CheckpointError, DataError) as e:
-        st.info(str(e), icon="ℹ️")
+        st.info(str(e), icon=":material/info:")
 
 
 # ---- the parts of setup
+
+
+def _navigation() -> None:
+    """Links to every page, which take the choices with them (Streamlit's own list would drop them)."""
+    with st.sidebar:
+        for page in ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("*.py"))]:
+            name = re.sub(r"^\d+_", "", Path(page).stem).replace("_", " ")
+            st.page_link(page, label="Start" if page == "app.py" else name)
+        st.divider()
 
 
 def _take_url() -> None:
@@ -234,10 +249,11 @@ def _picture(data: str) -> Picture:
         try:
             return find_picture(ref)
         except (ValueError, DataError) as e:
-            st.warning(f"This address's picture cannot be shown: {e} Here is an example instead.", icon="⚠️")
-    picture = find_picture(f"{data}-test-{EXAMPLE}")
-    st.session_state["chosen_image"] = picture.ref
-    return picture
+            st.warning(
+                f"This address's picture cannot be shown: {e} Here is an example instead.", icon=":material/warning:"
+            )
+        st.session_state["chosen_image"] = None
+    return find_picture(f"{data}-test-{EXAMPLE}")
 
 
 @lru_cache(maxsize=64)
@@ -270,7 +286,7 @@ def chosen_feature(model: Model) -> int | None:
     if value is None:
         return None
     if not value.isdecimal() or int(value) >= d_sae:
-        st.warning(f"There is no feature {value[:20]!r}: {model.name} has 0 to {d_sae - 1}.", icon="⚠️")
+        st.warning(f"There is no feature {value[:20]!r}: {model.name} has 0 to {d_sae - 1}.", icon=":material/warning:")
         st.session_state["chosen_feature"] = None
         return None
     return int(value)

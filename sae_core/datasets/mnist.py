@@ -91,9 +91,7 @@ def download(
     return f"MNIST is now in {raw}."
 
 
-def _fetch(
-    name: str, target: Path, progress: Progress | None, mirrors: Sequence[str], timeout: float
-) -> None:
+def _fetch(name: str, target: Path, progress: Progress | None, mirrors: Sequence[str], timeout: float) -> None:
     """Download and unpack one file from the first mirror that has it whole."""
     problems = []
     for mirror in mirrors:

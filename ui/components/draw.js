@@ -86,6 +86,7 @@ function mount(parent) {
     paintTiles();
     root.dataset.pearson = pearson;
     root.dataset.l0 = code.index.length;
+    if (pad.pointer === null) root.dataset.active = JSON.stringify(code.index);
   }
   const frame = sae.live(compute);
 

@@ -32,9 +32,9 @@ def take_drawing() -> None:
         x = _prepared(value)
     except EmptyPicture:
         # The other pages keep the picture before; the pad stays empty until another is chosen.
-        st.session_state["draw_emptied"] = st.session_state.get("chosen_image")
+        st.session_state["draw_emptied"] = ("emptied", st.session_state.get("chosen_image"))
     except (KeyError, TypeError, ValueError, binascii.Error) as e:
-        st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon="⚠️")
+        st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon=":material/warning:")
     else:
         st.session_state["draw_ref"] = state.drawn(x, "your drawing").ref
         state.choose(image=st.session_state["draw_ref"])
@@ -54,9 +54,9 @@ def _prepared(value: dict[str, Any]) -> np.ndarray:
     return prepare(pixels.reshape(side, side) / 255)
 
 
-def is_empty(choice: state.Choice) -> bool:
+def is_empty() -> bool:
     """Whether the pad was cleared and no other picture chosen since."""
-    return st.session_state.get("draw_emptied") == choice.picture.ref
+    return st.session_state.get("draw_emptied") == ("emptied", st.session_state.get("chosen_image"))
 
 
 def draw(choice: state.Choice) -> None:
@@ -72,7 +72,7 @@ def draw(choice: state.Choice) -> None:
         "picture": {
             "key": picture.ref,
             "levels": picture.levels,
-            "from": seq if own or is_empty(choice) else None,
+            "from": seq if own or is_empty() else None,
         },
     }
     with state.explained():

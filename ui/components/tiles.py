@@ -1,4 +1,4 @@
-"""Pictures in a row with words below them, each of which a person may click: features and images of a data set."""
+"""Pictures in a row with words below them, which a person may click: features, and images of a data set."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def tiles(
 ) -> None:
     """A row of pictures, at least `size` CSS pixels each, that wraps where it must.
 
-    The whole carries data-testid=key. `on_pick` is called when one is clicked; `picked(key)` then says its value.
+    The whole carries data-testid=key. `on_pick` is called when one is clicked; `picked(key)` then says its
+    value.
     """
     data = {"id": key, "model": model.id, "label": label, "size": size, "tiles": [asdict(t) for t in shown]}
     _tiles(key=key, data=data, on_picked_change=on_pick)

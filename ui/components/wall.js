@@ -1,5 +1,5 @@
 // The wall of features. Two kinds of mounts share this script: the wall itself, whose data hardly ever change, and
-// a mark ({ wall, feature }) that says which feature is open and stands where its detail begins.
+// a mark ({ wall, feature }) that says which feature is open and stands in the column of its detail.
 // On the page itself, since every mount may have its own copy of this script.
 const walls = (globalThis.__saeWalls ??= new Map()); // data.id -> what a person set: a page switch keeps it
 const wallOf = (globalThis.__saeWallOf ??= new WeakMap());
@@ -37,12 +37,13 @@ function mark({ wall, feature }, host) {
   set.show?.();
   if (feature === null || set.asked !== feature) return;
   set.asked = null;
+  const column = host.closest('[data-testid="stColumn"]') ?? host;
   requestAnimationFrame(() => {
-    const { top } = host.getBoundingClientRect();
-    if (top > 0 && top < innerHeight * 0.75) return;
+    const { top } = column.getBoundingClientRect();
+    if (top > 0 && top < innerHeight * 0.6) return;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    host.style.scrollMarginTop = "4rem"; // Streamlit's own header lies over the top
-    host.scrollIntoView({ block: "start", behavior: still ? "instant" : "smooth" });
+    column.style.scrollMarginTop = "4rem"; // Streamlit's own header lies over the top
+    column.scrollIntoView({ block: "start", behavior: still ? "instant" : "smooth" });
   });
 }
 

@@ -1,4 +1,4 @@
-"""The wall: every feature of a model as a small picture, drawn in the browser from the weights it already has."""
+"""The wall: every feature of a model as a small picture, drawn in the browser from the weights it has."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _wall = register("wall")
 def orders(stats: FeatureStats) -> dict[str, np.ndarray]:
     """The features in each order that the wall offers: "frequency", and by lift for class "0", "1", ….
 
-    The most frequent, or the highest lift, comes first. Dead features come last; in the orders by class so do,
-    before them, those active on fewer than FEW images, whose lift says little.
+    The most frequent, or the highest lift, comes first. Dead features come last; in the orders by class so
+    do, before them, those active on fewer than FEW images, whose lift says little.
     """
     found = {"frequency": np.argsort(-stats.count, kind="stable")}
     rarity = np.where(stats.dead, 2, np.where(stats.count < FEW, 1, 0))
@@ -56,7 +56,7 @@ def percent(share: float) -> str:
     value = 100 * float(share)
     decimals = 0 if value >= 10 else 1 if value >= 1 else 2
     if 0 < value < 0.01:
-        return "under 0.01 %"
+        return "< 0.01 %"
     return f"{value:.{decimals}f} %"
 
 
@@ -83,8 +83,8 @@ def _data(key: str, model: state.Model, dataset: str | None) -> dict[str, Any]:
 def wall(key: str, model: state.Model, dataset: str | None, on_open: Callable[[], None]) -> None:
     """All features of a model whose weights `put_model` put into the page.
 
-    dataset: whose statistics order, grey and describe the features; None when there are none. `on_open` is called
-    when a person opens a feature; `opened(key)` then says which.
+    dataset: whose statistics order, grey and describe the features; None when there are none. `on_open` is
+    called when a person opens a feature; `opened(key)` then says which.
     """
     _wall(key=key, data=_data(key, model, dataset), on_opened_change=on_open)
 
@@ -95,8 +95,8 @@ def opened(key: str) -> int | None:
 
 
 def point_wall(key: str, feature: int | None) -> None:
-    """Mark a feature on the wall `key`. Draws nothing here, but stands where the feature's detail begins.
+    """Mark the open feature on the wall `key`, from within the column of its detail; draws nothing there.
 
-    It is a mount of its own so that the wall's data, some ten kilobytes, stay the same and are not sent again.
+    It is a mount of its own so that the wall's data, a hundred kilobytes, stay the same and are sent once.
     """
     _wall(key=f"{key}-at", data={"wall": key, "feature": feature}, height=1)

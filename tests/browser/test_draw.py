@@ -1,0 +1,187 @@
+"""Drawing with a real mouse in a real browser; Python's numbers are the measure."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+
+import numpy as np
+import torch
+from playwright.sync_api import Page, expect
+
+from sae_core import load
+from sae_core.metrics import pearson
+from ui import state
+
+DRAW = "[data-testid=draw]"
+
+
+def ready(page: Page) -> None:
+    """Until the pad shows a code."""
+    expect(page.locator(f"{DRAW}[data-l0]")).to_be_visible(timeout=60_000)
+
+
+def stroke(page: Page, *points: tuple[float, float], release: bool = True) -> None:
+    """Draw through points given in shares of the pad's side."""
+    box = page.get_by_test_id("pad").bounding_box()
+    assert box
+    spots = [(box["x"] + px * box["width"], box["y"] + py * box["height"]) for px, py in points]
+    page.mouse.move(*spots[0])
+    page.mouse.down()
+    for spot in spots[1:]:
+        page.mouse.move(*spot, steps=8)
+    if release:
+        page.mouse.up()
+
+
+SEVEN = ((0.3, 0.25), (0.7, 0.25), (0.45, 0.8))
+
+
+def numbers(page: Page) -> tuple[float, int]:
+    root = page.locator(DRAW)
+    return float(root.get_attribute("data-pearson") or "nan"), int(root.get_attribute("data-l0") or -1)
+
+
+def shown_pearson(page: Page) -> str:
+    return page.get_by_test_id("stMetric").filter(has_text="Pearson").get_by_test_id("stMetricValue").inner_text()
+
+
+def picture_in_url(page: Page) -> np.ndarray:
+    query = urllib.parse.parse_qs(urllib.parse.urlparse(page.url).query)
+    return state.find_picture(query["image"][0]).x
+
+
+def clear(page: Page) -> None:
+    page.get_by_test_id("clear").click()
+    expect(page.get_by_text("There is nothing drawn yet")).to_be_visible(timeout=15_000)
+
+
+def test_draw_a_seven(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw")
+    ready(page)
+    clear(page)
+    stroke(page, *SEVEN, release=False)
+    page.wait_for_timeout(200)
+    live = numbers(page)
+    assert live[1] == 50 and live[0] > 0.8, "nothing is reconstructed while drawing"
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
+    page.wait_for_timeout(500)
+    x = torch.from_numpy(picture_in_url(page))[None]
+    sae = load("topk-1024-k50")
+    mine = float(pearson(x, sae(x).x_hat)[0])
+    assert abs(numbers(page)[0] - mine) < 1e-3
+    assert shown_pearson(page) == f"{mine:.4f}"
+    active = json.loads(page.locator(DRAW).get_attribute("data-active") or "[]")
+    code = sae.sparse_code(x)
+    assert set(active) == set(code.indices[0][code.values[0] != 0].tolist())
+
+
+def test_the_pad_keeps_its_strokes_on_a_page_switch(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw")
+    ready(page)
+    clear(page)
+    stroke(page, *SEVEN)
+    stroke(page, (0.4, 0.5), (0.6, 0.5))
+    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
+    page.wait_for_timeout(800)
+    before = page.get_by_test_id("pad").evaluate("c => c.toDataURL()")
+    kept = picture_in_url(page)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Steer").click()
+    expect(page.get_by_role("heading", name="Steer", exact=True)).to_be_visible(timeout=30_000)
+    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
+    assert np.array_equal(picture_in_url(page), kept)
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Draw").click()
+    ready(page)
+    assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") == before
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_timeout(300)
+    assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") != before
+    assert numbers(page)[1] == 50
+
+
+def test_undo_eraser_and_clear(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw")
+    ready(page)
+    clear(page)
+    blank = page.get_by_test_id("pad").evaluate("c => c.toDataURL()")
+    stroke(page, *SEVEN)
+    one = page.get_by_test_id("pad").evaluate("c => c.toDataURL()")
+    page.get_by_role("button", name="Eraser").click()
+    stroke(page, (0.2, 0.25), (0.8, 0.25))
+    assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") not in (one, blank)
+    page.get_by_role("button", name="Undo").click()
+    assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") == one
+    page.get_by_test_id("clear").click()
+    assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") == blank
+    page.get_by_role("button", name="Undo").click()
+    assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") == one
+
+
+def test_the_pad_works_by_keyboard(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw")
+    ready(page)
+    clear(page)
+    page.get_by_test_id("pad").focus()
+    page.keyboard.press("Space")
+    for _ in range(14):
+        page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
+    assert numbers(page)[1] == 50
+    page.keyboard.press("c")  # Streamlit would offer to clear its caches
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("Delete")
+    expect(page.get_by_text("There is nothing drawn yet")).to_be_visible(timeout=15_000)
+
+
+def test_touch(browser: object, app: str) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)  # type: ignore[attr-defined]
+    page = context.new_page()
+    page.goto(f"{app}/Draw")
+    ready(page)
+    clear(page)
+    pad = page.get_by_test_id("pad")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + box["width"] <= 400
+    session = context.new_cdp_session(page)
+    spots = [
+        (box["x"] + box["width"] * t, box["y"] + box["height"] * (0.2 + 0.6 * t)) for t in np.linspace(0.2, 0.8, 20)
+    ]
+    for kind, spot in [("touchStart", spots[0]), *[("touchMove", s) for s in spots[1:]]]:
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": spot[0], "y": spot[1]}]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
+    assert numbers(page)[1] == 50
+    context.close()
+
+
+def test_browser_and_python_agree_on_real_images(page: Page, app: str, mnist_dir: object) -> None:
+    """The engine on 200 images: the same active latents, the same values."""
+    images = state.load_dataset("mnist", "test").x[:200]
+    for name in ("topk-1024-k50", "tied-topk-1024-k50"):
+        page.goto(f"{app}/Draw?model={name}")
+        ready(page)
+        page.wait_for_timeout(500)
+        found = page.evaluate(
+            """([name, images]) => {
+                 const sae = globalThis.__saeEngine;
+                 const model = [...sae.models.values()].find((m) => m.id.startsWith(name + "@"));
+                 return images.map((x) => {
+                   const code = sae.encode(model, x), x_hat = sae.decode(model, code);
+                   return { ...code, pearson: sae.pearson(x, x_hat) };
+                 });
+               }""",
+            [name, images.tolist()],
+        )
+        sae = load(name)
+        x = torch.from_numpy(np.array(images))
+        out = sae(x)
+        correlations = pearson(x, out.x_hat).tolist()
+        for row, acts, r in zip(found, out.acts, correlations, strict=True):
+            assert set(row["index"]) == set(acts.nonzero()[:, 0].tolist())
+            mine = acts[row["index"]].numpy()
+            np.testing.assert_allclose(row["value"], mine, rtol=1e-3, atol=1e-5)
+            assert abs(row["pearson"] - r) < 1e-4
