@@ -20,7 +20,7 @@ def open_from_wall() -> None:
 def explore() -> None:
     """The wall and the open feature: only this part runs when a feature is opened."""
     left, right = st.columns([11, 9], gap="medium")
-    with left:
+    with left, st.container(key="wall-place"):
         wall(WALL, choice.model, choice.data if stats else None, on_open=open_from_wall)
     with right:
         feature = state.chosen_feature(choice.model)
@@ -31,15 +31,20 @@ def explore() -> None:
         point_wall(WALL, feature)
 
 
-try:
-    stats = choice.model.stats(choice.data)
-    details.count_dead(stats)
-except CheckpointError as e:
-    stats = None
-    st.info(
-        f"What the features respond to was not measured on these pictures, so they have no order. {e}",
-        icon=":material/info:",
+with st.container(gap=None):  # what is invisible here takes no place
+    try:
+        stats = choice.model.stats(choice.data)
+        details.count_dead(stats)
+    except CheckpointError as e:
+        stats = None
+        st.info(
+            f"What the features respond to was not measured on these pictures, so they have no order. {e}",
+            icon=":material/info:",
+        )
+    put_model(choice.model)
+    # Beside its detail the wall stays in sight while a person reads on.
+    st.html(
+        "<style>@media (min-width: 641px) { :has(> .st-key-wall-place) { position: sticky; top: 4.5rem; } }</style>"
     )
 explore()
 details.table(choice, stats)
-put_model(choice.model)

@@ -178,8 +178,8 @@ def read(spec: str | Path) -> Checkpoint:
                 f"{folder / CFG} is of a newer version (format {ours['format_version']}): update this one"
             )
         config = dict(ours["config"])
-        for key in ("d_in", "d_sae", "k"):  # written twice: SAELens' and ours
-            if cfg.get(key) != config.get(key):
+        for key in ("d_in", "d_sae", *({"k"} & (cfg.keys() | config.keys()))):  # written twice: SAELens' and ours
+            if cfg[key] != config[key]:
                 raise CheckpointError(f"{folder / CFG} contradicts itself about {key}")
         return Checkpoint(
             name=folder.name,

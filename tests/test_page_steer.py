@@ -26,9 +26,7 @@ def opened(image: str = IMAGE) -> AppTest:
 
 def sent_to_strips(at: AppTest) -> dict[str, Any]:
     """The data of the strips as the browser gets it."""
-    found = [
-        json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.component_name == "sae_steer"
-    ]
+    found = [json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.component_name == "sae_steer"]
     assert len(found) == 1
     return found[0]
 
@@ -99,10 +97,11 @@ def test_edits_come_back_with_their_picture() -> None:
     at = opened()
     f = strongest()
     send(at, edits={f: 0})
-    edited = numbers(at)
+    edited, model = numbers(at), sent_to_strips(at)["model"]
     at.switch_page("pages/1_Draw.py").run()
     at.query_params["image"] = "digits-test-4"
     at.switch_page(PAGE).run()
+    assert sent_to_strips(at)["model"] == model
     assert sent_to_strips(at)["edits"] == {}
     assert numbers(at)["Largest change"] == "0.0000"
     at.query_params["image"] = IMAGE

@@ -62,7 +62,7 @@ def test_a_name_is_looked_for_in_the_given_store(two_stores: Path) -> None:
 
 def test_a_name_is_never_looked_for_in_the_working_directory(two_stores: Path) -> None:
     for name in ("local", "local/0"):
-        with pytest.raises(CheckpointError, match="no model called 'local' in .*given"):
+        with pytest.raises(CheckpointError, match=r"no model called 'local' in .*given"):
             store.find(name)
     assert store.find("./local") == (Path("local"), None), "a path is a path"
 
@@ -84,7 +84,7 @@ def test_paths(tmp_path: Path) -> None:
     assert store.find(f"{number}/3") == (number, 3)
 
 
-@pytest.mark.parametrize("spec", ["../x", "a/b", "/nowhere/x", "x/../y", "mine/0/0", "mine/zero"])
+@pytest.mark.parametrize("spec", ["../x", "a/b", "/nowhere/x", "x/../y", "mine/zero"])
 def test_a_path_to_nothing_names_the_folder(spec: str, two_stores: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint folder "):
         store.find(spec)
@@ -182,9 +182,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object]]] = [
 
 
 @pytest.mark.parametrize(("says", "damage"), DAMAGE)
-def test_json_that_cannot_be_read_names_the_file(
-    says: str, damage: Callable[[Path], object], tmp_path: Path
-) -> None:
+def test_json_that_cannot_be_read_names_the_file(says: str, damage: Callable[[Path], object], tmp_path: Path) -> None:
     folder = put(tmp_path / "model")
     damage(folder / "cfg.json")
     with pytest.raises(CheckpointError, match=f"cfg.json .*{says}"):

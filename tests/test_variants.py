@@ -327,10 +327,10 @@ def test_the_auxiliary_loss_revives_dead_latents() -> None:
         """How many of the weak latents any image activates, before and after training."""
         config = TopKConfig(d_in=D_IN, d_sae=D_SAE, k=2, dead_after=64, aux_weight=aux_weight)
         sae = build("topk", config, seed=0)
-        with torch.no_grad():
+        training = Training(sae, x, TrainOptions(epochs=150, batch_size=16, lr=0.003))
+        with torch.no_grad():  # after the training has set its first weights
             sae.W_enc[:, :weak] *= 0.1
             sae.b_enc[:weak] = 0.05  # positive, so that they can learn, but hardly ever among the k largest
-        training = Training(sae, x, TrainOptions(epochs=150, batch_size=16, lr=0.003))
         before = int((sae(x).acts[:, :weak] != 0).any(0).sum())
         for _ in training:
             pass
@@ -367,8 +367,13 @@ def test_the_first_weights_are_as_documented() -> None:
     assert torch.allclose(tied.W_enc.T @ tied.W_enc, torch.eye(D_SAE), atol=1e-5), "orthogonal columns"
     assert not tied.b_enc.any()
     assert torch.equal(topk.W_enc.T, topk.W_dec)
-    topk.start(pictures())
-    assert torch.equal(topk.b_dec, pictures().mean(0))
+    x = pictures()
+    x[:, 4] = 0
+    topk.start(x)
+    assert torch.equal(topk.b_dec, x.mean(0))
+    assert torch.equal(topk.W_enc.T, topk.W_dec)
+    assert torch.allclose(topk.W_dec.norm(dim=-1), torch.ones(D_SAE))
+    assert not topk.W_dec[:, 4].any(), "a pixel that is never lit has no gradient: it must not keep noise"
 
 
 # ---- an ensemble of tied_topk

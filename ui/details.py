@@ -9,11 +9,13 @@ import numpy as np
 import streamlit as st
 
 from sae_core.datasets import DataError, dataset_info
-from ui import figures, state
+from ui import state
 from ui.components.tiles import Tile, levels, picked, tiles
 from ui.components.wall import notes, percent
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from sae_core.features import FeatureStats
 
 TOP_IMAGES = 12
@@ -31,6 +33,8 @@ def count_dead(stats: FeatureStats) -> None:
 
 def nothing_open(stats: FeatureStats | None) -> None:
     """What stands in the detail's place until a feature is opened."""
+    from ui import figures
+
     st.subheader("No feature open", anchor=False)
     st.markdown(
         "Each tile is one feature: 784 weights as a 28×28 picture. **Click a tile** to see how often it is "
@@ -44,6 +48,8 @@ def nothing_open(stats: FeatureStats | None) -> None:
 
 def feature(choice: state.Choice, f: int, stats: FeatureStats | None) -> None:
     """Everything that is known of one feature."""
+    from ui import figures  # after the wall: importing plotly takes as long as painting all else
+
     encoder, decoder = _rows(choice.model)
     _head(f, len(decoder))
     if stats is not None:
@@ -56,8 +62,8 @@ def feature(choice: state.Choice, f: int, stats: FeatureStats | None) -> None:
         pictures.append(_mean_picture(f, stats))
     tiles("feature-detail", choice.model, pictures, label=f"Feature {f}", size=96)
     st.caption(
-        "Orange raises, blue lowers, black is zero; each picture over its own largest weight."
-        + (f" The mean is over {_on(stats)}, each image weighted by its activation." if stats is not None else "")
+        "Weights: orange is positive, blue negative, each picture over its own largest."
+        + (" Mean: of the images on which it is active, weighted by its activation." if stats is not None else "")
     )
     if stats is not None and not stats.dead[f]:
         names = dataset_info(stats.dataset).class_names
@@ -130,7 +136,9 @@ def _head(f: int, d_sae: int) -> None:
 
 def _numbers(f: int, stats: FeatureStats) -> None:
     if stats.dead[f]:
-        st.info(f"Dead: never active on {_on(stats)}. All there is to see of it are its weights.", icon=":material/bedtime:")
+        st.info(
+            f"Dead: never active on {_on(stats)}. All there is to see of it are its weights.", icon=":material/bedtime:"
+        )
         return
     low = float(stats.minimum[f])
     st.markdown(
@@ -154,7 +162,7 @@ def _mean_picture(f: int, stats: FeatureStats) -> Tile:
 
 
 def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
-    st.markdown(f"**Images with the largest activation** · {_on(stats)}")
+    st.markdown(f"**Top images** · {_on(stats)}", help="The images on which its activation is largest.")
     try:
         images = choice.images(stats.split)
     except DataError as e:
@@ -175,7 +183,7 @@ def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
                     chosen=ref == chosen,
                 )
             )
-    tiles("top-images", choice.model, shown, _take_image, label=f"Top images of feature {f}", size=56)
+    tiles("top-images", choice.model, shown, _take_image, label=f"Top images of feature {f}", size=50)
     taken = next((t for t in shown if t.chosen), None)
     if taken is None:
         st.caption("Below each: its label and the activation. Click one to take it to Draw or Steer.")
@@ -183,8 +191,8 @@ def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(taken.label, width="stretch")
         there = {k: v for k in ("model", "data", "image", "feature") if (v := st.session_state.get(f"chosen_{k}"))}
-        st.page_link("pages/1_Draw.py", label="Draw", icon="✏️", query_params=there, help="See its code")
-        st.page_link("pages/3_Steer.py", label="Steer", icon="🎚️", query_params=there, help="Change its features")
+        st.page_link("pages/1_Draw.py", label="Draw", icon=":material/draw:", query_params=there, help="See its code")
+        st.page_link("pages/3_Steer.py", label="Steer", icon=":material/tune:", query_params=there, help="Change it")
 
 
 def _nearest(choice: state.Choice, f: int, name: str, rows: np.ndarray, said: list[str]) -> None:
@@ -196,7 +204,7 @@ def _nearest(choice: state.Choice, f: int, name: str, rows: np.ndarray, said: li
     )
     shown = [
         Tile(
-            f"#{g} · {cosine:.2f}",
+            f"#{g}\n{cosine:.2f}",
             f"Feature {g}, cosine {cosine:.3f}" + (f", {said[g]}" if said else ""),
             rows=name,
             feature=g,
@@ -211,7 +219,7 @@ def _nearest(choice: state.Choice, f: int, name: str, rows: np.ndarray, said: li
         shown,
         lambda: _open_picked(key),
         label=f"Nearest to feature {f} by {name}",
-        size=56,
+        size=50,
     )
 
 
@@ -226,7 +234,7 @@ def _on(stats: FeatureStats) -> str:
     return f"{stats.dataset}/{stats.split}, n = {stats.n:,}"
 
 
-def _chart(figure: figures.go.Figure) -> None:
+def _chart(figure: go.Figure) -> None:
     st.plotly_chart(figure, key="feature-chart", config=_CHART)
 
 

@@ -35,7 +35,7 @@ NAME = "SAE Explorer"
 ROOT = Path(__file__).parent.parent
 ICON = str(ROOT / "ui" / "icon.png")
 DEFAULT_MODEL = "topk-1024-k50"
-EXAMPLE = 7
+EXAMPLE = 0
 """index of the image with which Draw and Steer open"""
 _KEYS = ("model", "data", "image", "feature")
 
@@ -211,12 +211,14 @@ def _select(key: str, label: str, options: list[str], default: str) -> str:
     wanted = st.session_state.get(f"chosen_{key}")
     if wanted not in options:
         wanted = default if default in options else options[0]
-    widget = f"widget_{key}"
-    if st.session_state.get(widget) not in options:
-        st.session_state[widget] = wanted
-    value = st.selectbox(label, options, key=widget)
-    st.session_state[f"chosen_{key}"] = value
-    return value
+    # Set on every run: on the run after a page switch the old page's widget still answers to this key, but the
+    # new one would start at its first option.
+    st.session_state[f"widget_{key}"] = st.session_state[f"chosen_{key}"] = wanted
+    return st.selectbox(label, options, key=f"widget_{key}", on_change=_take_select, args=(key,))
+
+
+def _take_select(key: str) -> None:
+    st.session_state[f"chosen_{key}"] = st.session_state[f"widget_{key}"]
 
 
 def _offer_downloads(here: list[str]) -> None:

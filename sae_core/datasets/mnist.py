@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -73,6 +74,7 @@ def download(
 
         mirrors = MNIST.mirrors
     raw = _raw(data_dir)
+    new = [folder for folder in (raw, raw.parent, data_dir) if not folder.exists()]
     try:
         wanted = [name for name in _FILES if not _is_whole(raw / name)]
         if not wanted:
@@ -84,6 +86,9 @@ def download(
             for name in wanted:
                 os.replace(Path(folder) / name, raw / name)
     except (OSError, DataError) as error:
+        for folder in new:  # those that are empty, as they are unless something was moved in
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise DataError(
             f"MNIST could not be downloaded: {error}. Nothing was changed. Try again later, or get "
             f"{', '.join(f'{name}.gz' for name in _FILES)} by hand and unpack them into {raw}."

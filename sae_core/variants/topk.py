@@ -67,9 +67,13 @@ class TopK(SAE):
         # Images since each latent was last active: part of a training, not of the model.
         self.register_buffer("idle", torch.zeros(config.d_sae), persistent=False)
 
+    @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        with torch.no_grad():
-            self.b_dec.copy_(x.mean(0))
+        self.b_dec.copy_(x.mean(0))
+        # Random directions, but among those the images have: a pixel that is never lit has no gradient and would
+        # show its initial noise for ever.
+        self.W_dec.copy_(nn.functional.normalize(self.W_dec * x.std(0), dim=-1))
+        self.W_enc.copy_(self.W_dec.t())
 
     def _pre_acts(self, x: Tensor) -> Tensor:
         return (x - self.b_dec) @ self.W_enc + self.b_enc

@@ -107,9 +107,7 @@ def test_dragging_changes_the_picture_before_release(steer: Page) -> None:
     before = pixels(steer, "steered")
     slider = steer.get_by_test_id("strip-slider").first
     grab(steer, slider, 0.2)
-    steer.wait_for_function(
-        "root => root.dataset.change > 0", arg=steer.get_by_test_id("steer").element_handle()
-    )
+    steer.wait_for_function("root => root.dataset.change > 0", arg=steer.get_by_test_id("steer").element_handle())
     assert pixels(steer, "steered") != before
     assert live(steer)["answered"] == "0", "Python was asked before the release"
     steer.mouse.up()
@@ -120,9 +118,7 @@ def test_dragging_changes_the_picture_before_release(steer: Page) -> None:
 
 def test_the_two_modes(steer: Page) -> None:
     steer.get_by_test_id("mode-plain").check()
-    steer.wait_for_function(
-        "root => root.dataset.change > 0", arg=steer.get_by_test_id("steer").element_handle()
-    )
+    steer.wait_for_function("root => root.dataset.change > 0", arg=steer.get_by_test_id("steer").element_handle())
     assert pixels(steer, "steered") == pixels(steer, "reconstruction")
     answered(steer, 1)
     same_numbers(steer)
@@ -148,9 +144,7 @@ def test_all_off_all_on_and_reset(steer: Page) -> None:
     expect(root).to_have_attribute("data-edits", "0")
     expect(root).to_have_attribute("data-change", "0")
     assert pixels(steer, "steered") == pixels(steer, "original")
-    steer.wait_for_function(
-        "() => document.querySelectorAll('[data-testid=stMetricValue]')[3].innerText === '0.0000'"
-    )
+    steer.wait_for_function("() => document.querySelectorAll('[data-testid=stMetricValue]')[3].innerText === '0.0000'")
 
 
 def test_another_feature_can_be_added_and_removed(steer: Page) -> None:
@@ -195,7 +189,7 @@ def test_edits_survive_a_page_switch(steer: Page) -> None:
     steer.mouse.up()
     answered(steer, 2)
     before, picture = live(steer), pixels(steer, "steered")
-    sidebar = steer.get_by_test_id("stSidebarNav")
+    sidebar = steer.get_by_test_id("stSidebar")
     sidebar.get_by_role("link", name="Draw").click()
     expect(steer.get_by_test_id("steer")).to_have_count(0)
     sidebar.get_by_role("link", name="Steer").click()

@@ -5,10 +5,10 @@ const mounted = (globalThis.__saeApart ??= new WeakMap());
 export default function ({ data, parentElement }) {
   if (!mounted.has(parentElement)) mounted.set(parentElement, mount(parentElement));
   mounted.get(parentElement).update(data);
-  return () => {
+  return () => sae.whenGone(parentElement, () => {
     mounted.get(parentElement)?.unmount();
     mounted.delete(parentElement);
-  };
+  });
 }
 
 function mount(parent) {

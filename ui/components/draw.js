@@ -14,10 +14,10 @@ export default function (component) {
   if (!mounted.has(parentElement)) mounted.set(parentElement, mount(parentElement));
   const view = mounted.get(parentElement);
   view.update(data, component.setStateValue);
-  return () => {
+  return () => sae.whenGone(parentElement, () => {
     view.unmount();
     mounted.delete(parentElement);
-  };
+  });
 }
 
 function mount(parent) {

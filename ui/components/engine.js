@@ -226,8 +226,14 @@ const sae = (globalThis.__saeEngine ??= (() => {
     };
   }
 
+  // Streamlit also takes back an update that a newer one overtook, while the element stays: clean up only after the
+  // element itself is gone.
+  function whenGone(parentElement, cleanUp) {
+    setTimeout(() => { if (!(parentElement.host ?? parentElement).isConnected) cleanUp(); });
+  }
+
   return {
-    SIDE, models, putModel, withModel, encode, decode, pearson, toBase64, fromBase64, toLevels, fromLevels,
+    SIDE, models, whenGone, putModel, withModel, encode, decode, pearson, toBase64, fromBase64, toLevels, fromLevels,
     paint, sprite, drawTile, fit, frames, live, clamp,
   };
 })());

@@ -93,9 +93,9 @@ function mount(root) {
       <button class="open" type="button" data-testid="strip-open" title="Open feature ${f}" aria-label="open feature ${f}">#${f}</button>
       <span class="slide"><input class="slider" type="range" step="any" data-testid="strip-slider"
         aria-label="feature ${f} value" title="${low.toFixed(2)} to ${high.toFixed(2)}${said}" /></span>
-      <output></output>
+      <span class="value"></span>
       <button class="undo" type="button" data-testid="strip-undo"></button>`;
-    const [toggle, tile, , slide, output, undo] = item.children;
+    const [toggle, tile, , slide, shown, undo] = item.children;
     const slider = slide.firstElementChild;
     slider.min = low;
     slider.max = high;
@@ -113,7 +113,7 @@ function mount(root) {
       slider.style.setProperty("--a", Math.min(at, zero));
       slider.style.setProperty("--b", Math.max(at, zero));
       slider.setAttribute("aria-valuetext", v.toFixed(2));
-      output.textContent = v === 0 ? (toggle.checked = false, "off") : (toggle.checked = true, v.toFixed(2));
+      shown.textContent = v === 0 ? (toggle.checked = false, "off") : (toggle.checked = true, v.toFixed(2));
       item.classList.toggle("off", v === 0);
       item.classList.toggle("edited", mine.edits.has(f));
       undo.disabled = !added && !mine.edits.has(f);

@@ -48,7 +48,7 @@ def _take_edits(choice: state.Choice) -> None:
         place = (str(value["model"]), str(value["ref"]))
         made = _checked(value, choice.model.info.config["d_sae"] if place[0] == choice.model.id else None)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
-        st.warning(f"The last change could not be read, so those before it stay: {e}", icon="⚠️")
+        st.warning(f"The last change could not be read, so those before it stay: {e}", icon=":material/warning:")
         return
     kept: dict[tuple[str, str], Steering] = st.session_state.setdefault("steered", {})
     kept.pop(place, None)
@@ -99,9 +99,7 @@ def show_numbers(choice: state.Choice, now: Steering) -> None:
     result = steer(choice.model.sae, x, now.edits, now.mode)
     before, after = int(l0(result.acts)[0]), int(l0(result.edited)[0])
     what = f"{len(now.edits)} feature{'s' * (len(now.edits) != 1)} edited" if now.edits else "nothing edited"
-    st.caption(
-        f"{choice.picture.what} through **{choice.model.name}**: {what}, {now.mode} mode (one image, n = 1)"
-    )
+    st.caption(f"{choice.picture.what} through **{choice.model.name}**: {what}, {now.mode} mode (one image, n = 1)")
     with st.container(horizontal=True, gap="large"):
         for label, number, formula in (
             (
@@ -139,11 +137,7 @@ def _bounds(choice: state.Choice) -> tuple[list[float] | None, list[float] | Non
             continue
         low, high = slider_bounds(stats)
         source = f"{name}/{stats.split}, n = {stats.n:,}"
-        note = (
-            ""
-            if name == choice.data
-            else f"Sliders go as far as on {source}: {choice.data} was not measured."
-        )
+        note = "" if name == choice.data else f"Sliders go as far as on {source}: {choice.data} was not measured."
         return (_short(low) if low.any() else None), _short(high), source, note
     note = "This model has no feature statistics: each slider goes to twice its feature's activation here."
     return None, None, None, note

@@ -9,7 +9,7 @@ const LARGEST = 16000; // pixels of a canvas's side that every browser allows
 
 function settings(id) {
   if (!walls.has(id)) {
-    walls.set(id, { rows: "encoder", scale: "each", order: "index", open: null, asked: null, top: 0, show: null });
+    walls.set(id, { rows: "encoder", scale: "each", order: "index", open: null, top: 0, told: undefined, show: null });
   }
   return walls.get(id);
 }
@@ -29,18 +29,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 }
 
-// The open feature changed, here or elsewhere: ring it. When a person opened it from the wall and its detail begins
-// outside the window, go there.
+// The open feature changed, here or elsewhere: ring it. When its detail begins outside the window, go there.
 function mark({ wall, feature }, host) {
-  const set = settings(wall);
-  set.open = feature;
-  set.show?.();
-  if (feature === null || set.asked !== feature) return;
-  set.asked = null;
+  const set = settings(wall), before = set.told;
+  set.open = set.told = feature;
+  set.show?.(before !== feature);
+  if (feature === null || before === undefined || before === feature) return;
   const column = host.closest('[data-testid="stColumn"]') ?? host;
   requestAnimationFrame(() => {
     const { top } = column.getBoundingClientRect();
-    if (top > 0 && top < innerHeight * 0.6) return;
+    if (top > -60 && top < innerHeight * 0.6) return;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     column.style.scrollMarginTop = "4rem"; // Streamlit's own header lies over the top
     column.scrollIntoView({ block: "start", behavior: still ? "instant" : "smooth" });
@@ -76,28 +74,30 @@ function build(parent, set) {
   const scroll = find(".scroll"), canvas = find(".grid canvas"), ring = find(".ring"), cursor = find(".cursor");
   const zoom = find(".zoom"), live = find("[aria-live]"), select = find("select");
 
-  let data = null, model = null, order = null, place = null, dead = new Set();
-  let columns = 0, at = null, painted = "", stop = () => {};
+  let data = null, known = "", model = null, order = null, place = null, dead = new Set();
+  let columns = 0, at = null, keyed = false, painted = "", stop = () => {};
   const me = { send: () => {} };
 
   // ---- what is shown
 
   me.update = (next) => {
+    const text = next === data ? known : JSON.stringify(next);
+    if (text === known) return;
     const changed = data?.model !== next.model;
-    if (data !== null && !changed && JSON.stringify(data) === JSON.stringify(next)) return;
     data = next;
+    known = text;
     dead = new Set(data.dead);
     painted = "";
     select.replaceChildren(new Option("by number", "index"));
     if (data.orders.frequency) select.append(new Option("how often active", "frequency"));
     data.classes.forEach((name, c) => select.append(new Option(`most for ${name}s`, c)));
     if (set.order !== "index" && !data.orders[set.order]) set.order = "index";
-    if (changed) { model = null; at = null; stop(); stop = sae.withModel(data.model, (m) => { model = m; show(); }); }
+    if (changed) { model = null; at = null; stop(); stop = sae.withModel(data.model, (m) => { model = m; show(true); }); }
     show();
   };
 
-  // What needs painting again is painted; the ring and the controls always follow.
-  function show() {
+  // What needs painting again is painted; the ring and the controls always follow. `goThere`: to the open feature.
+  function show(goThere = false) {
     for (const group of root.querySelectorAll(".choice")) {
       for (const button of group.children) {
         const on = set[group.dataset.name] === button.dataset.value;
@@ -111,6 +111,7 @@ function build(parent, set) {
     const look = `${set.rows} ${set.scale} ${set.order} ${columns} ${globalThis.devicePixelRatio}`;
     if (look !== painted) { painted = look; paintWall(); }
     box(ring, set.open !== null && set.open < model.d_sae ? place[set.open] : null);
+    if (goThere && !ring.hidden) reveal(place[set.open]);
     box(cursor, root.getRootNode().activeElement === canvas && at !== null ? at : null);
   }
 
@@ -178,7 +179,7 @@ function build(parent, set) {
 
   function open(p) {
     const f = order[p];
-    set.open = set.asked = f;
+    set.open = f;
     at = p;
     show();
     me.send(f);
@@ -193,9 +194,15 @@ function build(parent, set) {
     const p = line * columns + column;
     return column >= 0 && column < columns && line >= 0 && p < order.length ? p : null;
   }
-  canvas.addEventListener("pointermove", (event) => { if (event.pointerType !== "touch") enlarge(under(event)); });
-  canvas.addEventListener("pointerleave", () => enlarge(null));
-  scroll.addEventListener("scroll", () => { set.top = scroll.scrollTop; zoom.hidden = true; }, { passive: true });
+  canvas.addEventListener("pointermove", (event) => {
+    keyed = false;
+    if (event.pointerType !== "touch") enlarge(under(event));
+  });
+  canvas.addEventListener("pointerleave", () => { if (!keyed) enlarge(null); });
+  scroll.addEventListener("scroll", () => {
+    set.top = scroll.scrollTop;
+    enlarge(keyed ? at : null); // where the mouse now is, is known when it moves
+  }, { passive: true });
   canvas.addEventListener("click", (event) => {
     const p = under(event);
     if (p !== null) open(p);
@@ -214,7 +221,8 @@ function build(parent, set) {
     if (!opens && !moves[event.key] && event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
-    if (event.key === "Escape") { enlarge(null); return; }
+    keyed = event.key !== "Escape";
+    if (!keyed) { enlarge(null); return; }
     if (opens) { open(at); return; }
     const to = moves[event.key]();
     if (to >= 0 && to < order.length) at = to;
@@ -227,9 +235,9 @@ function build(parent, set) {
     if (!order) return;
     at ??= set.open !== null && set.open < order.length ? place[set.open] : 0;
     show();
-    if (canvas.matches(":focus-visible")) { reveal(at); enlarge(at); live.textContent = words(order[at]); }
+    if (canvas.matches(":focus-visible")) { keyed = true; reveal(at); enlarge(at); live.textContent = words(order[at]); }
   });
-  canvas.addEventListener("blur", () => { enlarge(null); show(); });
+  canvas.addEventListener("blur", () => { keyed = false; enlarge(null); show(); });
 
   // ---- controls
 
@@ -270,7 +278,7 @@ function build(parent, set) {
     if (restored || !order) return;
     restored = true;
     if (set.top) scroll.scrollTop = set.top;
-    else if (set.open !== null) reveal(place[set.open]);
+    if (set.open !== null && set.open < model.d_sae) reveal(place[set.open]);
   });
   watch.observe(scroll);
   watch.observe(canvas);

@@ -1,0 +1,59 @@
+"""Every page in a real browser: as the first one of a cold deep link, by the sidebar, by Back, narrow and dark."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.test_pages import PAGES
+
+NAMES = {"app.py": "", **{p: re.sub(r"^pages/\d+_|\.py$", "", p) for p in PAGES if p != "app.py"}}
+LIVE = {"": "apart", "Draw": "draw", "Features": "wall", "Steer": "strip"}
+"""What each page must show, as test ids, before it counts as open."""
+
+
+def opened(page: Page, name: str) -> None:
+    expect(page.locator("h1")).to_have_count(1, timeout=60_000)
+    if name in LIVE:
+        expect(page.get_by_test_id(LIVE[name]).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_opens_by_a_cold_deep_link(page: Page, app: str, name: str) -> None:
+    page.goto(f"{app}/{name}?model=tied-topk-1024-k50&feature=17&image=digits-test-3")
+    opened(page, name)
+    for part in ("model=tied-topk-1024-k50", "feature=17", "image=digits-test-3"):
+        expect(page).to_have_url(re.compile(re.escape(part)), timeout=15_000)
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_fits_a_narrow_dark_screen(browser: Browser, app: str, name: str) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme="dark")
+    page = context.new_page()
+    page.goto(f"{app}/{name}")
+    opened(page, name)
+    page.wait_for_timeout(800)
+    wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert wide <= 400, f"the page is {wide} pixels wide"
+    context.close()
+
+
+def test_choices_travel_by_sidebar_and_back(page: Page, app: str) -> None:
+    page.goto(f"{app}/Features?model=tied-topk-1024-k50&feature=17")
+    opened(page, "Features")
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_role("link", name="Draw").click()
+    opened(page, "Draw")
+    expect(page).to_have_url(re.compile(r"/Draw\?.*feature=17"), timeout=15_000)
+    page.get_by_role("button", name="Another").click()
+    expect(page).to_have_url(re.compile("image="), timeout=15_000)
+    sidebar.get_by_role("link", name="Steer").click()
+    opened(page, "Steer")
+    expect(page).to_have_url(re.compile(r"/Steer\?.*model=tied-topk-1024-k50.*image="), timeout=15_000)
+    page.go_back()
+    opened(page, "Draw")
+    expect(page).to_have_url(re.compile(r"/Draw\?.*image="), timeout=15_000)
+    expect(sidebar.get_by_role("combobox", name="Model")).to_have_value("tied-topk-1024-k50")

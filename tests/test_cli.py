@@ -1,0 +1,191 @@
+"""The command line that other tools rely on: one line of JSON on stdout, one sentence on stderr and 1 for an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sae_core import load, load_dataset, prepare_upload
+from sae_core.cli import main
+from sae_core.metrics import Metrics, evaluate, pearson
+
+torch.set_num_threads(1)  # models this small only wait for a second thread
+TRAIN = ["train", "topk", "--dataset", "digits", "--d-sae", "32", "--k", "4", "--epochs", "2", "--seed", "7"]
+
+
+class Cli:
+    """Calls commands in a folder of models and reads what they print."""
+
+    def __init__(self, capfd: pytest.CaptureFixture[str], models: Path) -> None:
+        self.capfd, self.models = capfd, models
+
+    def __call__(self, *args: object) -> Any:
+        """What a command that succeeds prints with --json: exactly one line."""
+        assert main([*map(str, args), "--json"]) == 0
+        out = self.capfd.readouterr().out
+        assert out.endswith("\n") and out.count("\n") == 1
+        return json.loads(out)
+
+    def fails(self, *args: object) -> str:
+        """The one sentence of a command that cannot do what was asked."""
+        self.capfd.readouterr()
+        assert main([*map(str, args), "--json"]) == 1
+        out, err = self.capfd.readouterr()
+        assert out == "" and err.startswith("error: ") and err.count("\n") == 1 and "Traceback" not in err
+        return err
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small model, trained by the command."""
+    folder = tmp_path_factory.mktemp("models")
+    assert main([*TRAIN, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str], models: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.setenv("SAE_CHECKPOINTS", str(models))
+    return Cli(capfd, models)
+
+
+NAME = "topk-32-k4-digits"
+
+
+def test_train(cli: Cli, tmp_path: Path) -> None:
+    found = cli(*TRAIN, "--out", tmp_path, "--device", "cpu", "--lr", "0.01")
+    assert set(found) == {"name", "path", "cached", "hash", "metrics"}
+    assert (found["name"], found["path"], found["cached"]) == (NAME, str(tmp_path / NAME), False)
+    assert set(found["metrics"]) == {"digits/train", "digits/test"}
+    assert set(found["metrics"]["digits/test"]) == set(Metrics._fields)
+    again = cli(*TRAIN, "--out", tmp_path, "--device", "cpu", "--lr", "0.01")
+    assert again == {**found, "cached": True}
+    other = cli(*TRAIN, "--out", tmp_path, "--lr", "0.02", "--name", "mine")
+    assert (other["name"], other["cached"]) == ("mine", False) and other["hash"] != found["hash"]
+    cfg = json.loads((tmp_path / "mine" / "cfg.json").read_text())["metadata"]["sae_core"]
+    assert cfg["options"]["lr"] == 0.02 and cfg["options"]["seed"] == 7 and cfg["options"]["batch_size"] == 256
+    assert cfg["config"]["d_sae"] == 32 and cfg["config"]["k"] == 4
+
+
+def test_train_shows_its_progress_on_stderr(cli: Cli, tmp_path: Path) -> None:
+    assert main([*TRAIN, "--out", str(tmp_path)]) == 0
+    out, err = cli.capfd.readouterr()
+    assert "training: 100%" in err and "measuring" in err and "describing features" in err
+    assert out.startswith(f"trained {tmp_path / NAME}\n") and "Pearson" in out and "%|" not in out
+
+
+def test_evaluate(cli: Cli) -> None:
+    for spec in (NAME, cli.models / NAME, f"{NAME}/0"):
+        found = cli("evaluate", spec, "--dataset", "digits", "--split", "test")
+        assert list(found) == ["pearson", "fvu", "mse", "l0", "dead", "n"]
+        assert found == evaluate(load(NAME), load_dataset("digits", "test").x)._asdict()
+    assert found["n"] == 360 and 0 < found["l0"] <= 4
+    stored = json.loads((cli.models / NAME / "metrics.json").read_text())
+    assert stored["digits/test"] == found
+
+
+def test_evaluate_on_mnist(cli: Cli, mnist_dir: Path) -> None:
+    found = cli("evaluate", NAME, "--dataset", "mnist", "--data-dir", mnist_dir, "--split", "test")
+    assert found["n"] == 10_000 and 0.3 < found["pearson"] < 0.95
+    assert cli("data", "list", "--data-dir", mnist_dir) == {"digits": True, "mnist": True}
+
+
+def test_encode_of_a_saved_picture_is_the_sparse_code(cli: Cli, tmp_path: Path) -> None:
+    x = load_dataset("digits", "test").x[3]
+    path = tmp_path / "digit.png"
+    Image.fromarray(np.round(255 * x).astype(np.uint8).reshape(28, 28)).save(path)
+    found = cli("encode", path, "--checkpoint", NAME)
+    assert list(found) == ["indices", "values", "pearson", "l0"]
+    sae, prepared = load(NAME), torch.from_numpy(prepare_upload(path)[None])
+    assert torch.allclose(prepared[0], torch.tensor(x), atol=1e-6), "a picture of a data set passes through unchanged"
+    code = sae.sparse_code(prepared)
+    assert found["indices"] == code.indices[0].tolist() and found["values"] == code.values[0].tolist()
+    assert found["l0"] == len(found["indices"]) == 4
+    assert found["pearson"] == pearson(prepared, sae(prepared).x_hat).item()
+
+
+def test_list(cli: Cli) -> None:
+    rows = {row["name"]: row for row in cli("list")}
+    mine = rows[NAME]
+    assert mine["path"] == str(cli.models / NAME) and mine["variant"] == "topk" and mine["config"]["k"] == 4
+    assert mine["metrics"]["digits/test"]["n"] == 360 and len(mine["hash"]) == 12
+
+
+def test_list_leaves_out_what_it_cannot_read_and_says_so(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "cfg.json").write_text("{}")
+    assert main(["list", "--json"]) == 0
+    out, err = cli.capfd.readouterr()
+    assert "broken" not in {row["name"] for row in json.loads(out)} and out.count("\n") == 1
+    assert err.count("\n") == 1 and str(tmp_path / "broken" / "cfg.json") in err
+
+
+def test_data(cli: Cli, tmp_path: Path) -> None:
+    assert cli("data", "list", "--data-dir", tmp_path) == {"digits": True, "mnist": False}
+    assert cli("data", "get", "digits", "--data-dir", tmp_path)["digits"] is True
+    assert "say which" in cli.fails("data", "get", "--data-dir", tmp_path)
+    assert not os.listdir(tmp_path)
+
+
+def test_errors_are_one_sentence(cli: Cli, tmp_path: Path) -> None:
+    digits = ("--dataset", "digits")
+    assert "no model called 'nobody'" in cli.fails("evaluate", "nobody", *digits)
+    assert "no split 'dev'" in cli.fails("evaluate", NAME, *digits, "--split", "dev")
+    assert str(tmp_path) in cli.fails("evaluate", NAME, "--data-dir", tmp_path), "says where MNIST is not"
+    assert str(tmp_path) in cli.fails("train", "topk", "--data-dir", tmp_path, "--out", tmp_path)
+    assert "k must be at most d_sae = 32, not 33" in cli.fails(*TRAIN, "--k", "33", "--out", tmp_path)
+    assert "cannot name a model" in cli.fails(*TRAIN, "--name", "../x", "--out", tmp_path)
+    assert "epochs must be at least 1" in cli.fails(*TRAIN, "--epochs", "0", "--out", tmp_path)
+    (tmp_path / "text.png").write_text("not a picture")
+    assert "readable picture" in cli.fails("encode", tmp_path / "text.png", "--checkpoint", NAME)
+    assert "none.png" in cli.fails("encode", tmp_path / "none.png", "--checkpoint", NAME)
+    Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
+    assert "nothing" in cli.fails("encode", tmp_path / "blank.png", "--checkpoint", NAME)
+    if not torch.cuda.is_available():
+        assert "no CUDA device" in cli.fails("evaluate", NAME, *digits, "--device", "cuda")
+    (tmp_path / "file").touch()
+    assert "file" in cli.fails(*TRAIN, "--out", tmp_path / "file")
+    assert sorted(os.listdir(tmp_path)) == ["blank.png", "file", "text.png"]
+
+
+def test_the_module_runs_as_a_program_and_lists_without_torch(models: Path) -> None:
+    script = (
+        "import runpy, sys; sys.argv = ['sae_core', 'list', '--json']\n"
+        "try: runpy.run_module('sae_core', run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as e: sys.exit(e.code or ('torch' in sys.modules and 'torch was imported'))"
+    )
+    root = Path(__file__).resolve().parent.parent
+    for command in (["-m", "sae_core", "list", "--json"], ["-c", script]):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=root,
+            env={**os.environ, "SAE_CHECKPOINTS": str(models)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert NAME in {row["name"] for row in json.loads(done.stdout)}
+
+
+@pytest.mark.parametrize("variant", ["topk", "tied_topk"])
+def test_help_names_every_option(variant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["train", variant, "--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    for flag in ("--d-sae", "--k", "--epochs", "--seed", "--device", "--out", "--data-dir", "--json", "--lr"):
+        assert flag in text
+    assert "x_hat" in text, "the help of a variant is its equation"

@@ -1,0 +1,193 @@
+"""The Features page: its orders and words by hand, what it sends to the browser, and what a person can do in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from sae_core.features import TOP, FeatureStats
+from ui import figures, state
+from ui.components import wall
+from ui.components.tiles import levels
+
+ROOT = Path(__file__).parent.parent
+
+
+def _stats() -> FeatureStats:
+    """Five features over 2,000 images in ten classes of 200."""
+    rates = np.zeros((5, 10), np.float32)
+    rates[0, 7] = 0.5  # a 7
+    rates[1] = 0.4  # everything
+    rates[2, 7] = 0.01  # on two 7s only: the same lift as feature 0, and too few to say so
+    rates[4, [3, 7]] = 0.3, 0.2
+    count = np.round(200 * rates.sum(1)).astype(int)
+    top = np.full((5, TOP), -1)
+    return FeatureStats(
+        dataset="digits",
+        split="train",
+        n=2000,
+        count=count,
+        mean_active=np.ones(5, np.float32),
+        maximum=np.ones(5, np.float32),
+        minimum=np.zeros(5, np.float32),
+        class_rates=rates,
+        class_n=np.full(10, 200),
+        top_indices=top,
+        top_values=np.zeros((5, TOP), np.float32),
+        mean_picture=np.zeros((5, 784), np.uint8),
+    )
+
+
+def test_orders_by_hand() -> None:
+    orders = wall.orders(_stats())
+    assert orders["frequency"].tolist() == [1, 0, 4, 2, 3]  # 800, 100, 100, 2 and 0 images; 3 is dead
+    assert orders["7"].tolist() == [0, 4, 1, 2, 3]  # lifts 10, 4 and 1; then the one on few images, then the dead
+    assert set(orders) == {"frequency", *map(str, range(10))}
+
+
+def test_notes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state.Model, "stats", lambda self, dataset: _stats())
+    said = wall.notes(state.Model("by-hand", "0", ROOT), "digits")
+    assert said[0] == "active on 5.0 % · mostly 7s"
+    assert said[1] == "active on 40 % · most often on 0s"
+    assert said[3] == "never active on digits/train"
+    assert said[4] == "active on 5.0 % · mostly 3s"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0.00 %"), (0.42, "42 %"), (0.032, "3.2 %"), (0.0005, "0.05 %"), (1e-6, "< 0.01 %")]
+)
+def test_percent(share: float, text: str) -> None:
+    assert wall.percent(share) == text
+
+
+def test_figures_say_what_they_show() -> None:
+    stats = _stats()
+    one = figures.class_rates(0, stats.class_rates[0], stats.class_n, list("0123456789"), 0.05, "digits/train")
+    assert one.data[0].y[7] == pytest.approx(50)
+    assert one.layout.shapes[0].y0 == pytest.approx(5)
+    assert "digits/train, n = 2,000" in one.layout.title.subtitle.text
+    all_ = figures.frequencies(stats.frequency, "digits/train", stats.n)
+    assert sum(all_.data[0].y) == 4
+    assert "1 dead" in all_.layout.title.subtitle.text
+    assert sum(figures.frequencies(np.ones(3), "digits/train", 1).data[0].y) == 3
+    assert sum(figures.frequencies(np.zeros(3), "digits/train", 10).data[0].y) == 0
+
+
+# ---- the page
+
+
+def _open(**query: str) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for key, value in query.items():
+        at.query_params[key] = value
+    return at.switch_page("pages/2_Features.py").run()
+
+
+def _sent(at: AppTest, key: str) -> dict[str, Any]:
+    """What the component was given whose data say that id."""
+    for component in at.get("bidi_component"):
+        if component.proto.WhichOneof("data") == "json" and key in component.proto.json:
+            data = json.loads(component.proto.json)
+            if data.get("id") == key or data.get("wall") == key:
+                return data
+    raise AssertionError(f"there is no component {key}")
+
+
+def _chosen_model(at: AppTest) -> state.Model:
+    from sae_core import store
+
+    c = store.read(at.session_state["chosen_model"])
+    return state.Model(c.name, c.hash, c.path)
+
+
+def test_opens_with_the_wall_and_nothing_open() -> None:
+    at = _open()
+    assert not at.exception, at.exception
+    assert at.subheader[0].value == "No feature open"
+    stats = _chosen_model(at).stats(at.session_state["chosen_data"])
+    sent = _sent(at, "feature-wall")
+    n = len(stats.count)
+    assert len(sent["notes"]) == n
+    assert all(sorted(order) == list(range(n)) for order in sent["orders"].values())
+    assert sent["dead"] == np.flatnonzero(stats.dead).tolist()
+    assert f"{stats.dead.sum():,} of {n:,}" in at.caption[0].value
+    assert f"{stats.dataset}/{stats.split}, n = {stats.n:,}" in at.caption[0].value
+
+
+def test_a_deep_link_opens_its_feature() -> None:
+    model = _chosen_model(_open())
+    f = int(model.stats("digits").count.argmax())
+    at = _open(feature=str(f), data="digits")
+    assert not at.exception, at.exception
+    assert at.subheader[0].value == f"Feature {f}"
+    assert at.number_input("feature-number").value == f
+    stats = model.stats("digits")
+    pictures = _sent(at, "feature-detail")["tiles"]
+    assert [(t["rows"], t["feature"]) for t in pictures[:2]] == [("encoder", f), ("decoder", f)]
+    assert pictures[2]["levels"] == levels(stats.mean_picture[f])
+    images = _sent(at, "top-images")["tiles"]
+    assert [t["value"] for t in images] == [f"digits-train-{i}" for i in stats.top_indices[f, :12]]
+    near = _sent(at, "nearest-decoder")["tiles"]
+    D = model.sae.inference_form().D
+    cosine = D @ D[f] / np.linalg.norm(D, axis=1) / np.linalg.norm(D[f])
+    assert [t["value"] for t in near] == np.argsort(-cosine)[1:7].tolist()
+
+
+def test_going_from_feature_to_feature() -> None:
+    at = _open()
+    next(b for b in at.button if b.label == "Open feature 0").click().run()
+    assert at.subheader[0].value == "Feature 0"
+    at.button("next-feature").click().run()
+    assert at.subheader[0].value == "Feature 1"
+    assert "".join(at.query_params["feature"]) == "1"
+    at.button("previous-feature").click().run()
+    at.button("previous-feature").click().run()
+    last = len(_sent(at, "feature-wall")["notes"]) - 1
+    assert at.subheader[0].value == f"Feature {last}"
+    at.number_input("feature-number").set_value(17).run()
+    assert at.subheader[0].value == "Feature 17"
+    assert "".join(at.query_params["feature"]) == "17"
+    assert not at.exception, at.exception
+
+
+def test_a_dead_feature_is_called_dead() -> None:
+    stats = _chosen_model(_open()).stats("digits")
+    dead = np.flatnonzero(stats.dead)
+    if not len(dead):
+        pytest.skip("this model has no dead feature on the embedded digits")
+    at = _open(feature=str(dead[0]), data="digits")
+    assert not at.exception, at.exception
+    assert any("never active on digits/train" in i.value for i in at.info)
+
+
+def test_without_statistics_the_weights_are_still_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sae_core.store import CheckpointError
+
+    def none(self: state.Model, dataset: str, split: str = "train") -> FeatureStats:
+        raise CheckpointError("features-digits-train.safetensors is missing")
+
+    monkeypatch.setattr(state.Model, "stats", none)
+    at = _open(feature="3")
+    assert not at.exception, at.exception
+    assert "is missing" in at.info[0].value
+    assert at.subheader[0].value == "Feature 3"
+    assert _sent(at, "feature-wall")["orders"] == {}
+    assert len(_sent(at, "feature-detail")["tiles"]) == 2
+
+
+def test_the_table_is_the_wall_in_numbers() -> None:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    at.session_state["feature-table"] = True
+    at.switch_page("pages/2_Features.py").run()
+    assert not at.exception, at.exception
+    stats = _chosen_model(at).stats(at.session_state["chosen_data"])
+    table = at.dataframe[0].value
+    assert table["feature"].tolist() == list(range(len(stats.count)))
+    np.testing.assert_allclose(table["active on (%)"], 100 * stats.frequency)
+    assert table["dead"].tolist() == stats.dead.tolist()
