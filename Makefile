@@ -28,11 +28,11 @@ $(VENV)/bin/uv:
 $(VENV)/.run: requirements.txt $(VENV)/bin/uv
 	@echo "Installing into $(VENV). PyTorch with its CUDA libraries is about 6 GB on Linux (a torch already in $(VENV) that fits is kept;"
 	@echo "the README says how to put PyTorch's much smaller CPU build there first)."
-	$(BIN)/uv pip install --python $(BIN)/python -r requirements.txt
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
-	$(BIN)/uv pip install --python $(BIN)/python -r requirements-dev.txt
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -r requirements-dev.txt
 	@touch $@
 
 clean:

@@ -15,44 +15,16 @@ import argparse
 import json
 import math
 import os
-import shutil
-import socket
-import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
-ROOT = Path(__file__).parent.parent
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-@contextmanager
-def dashboard(url: str | None) -> Iterator[tuple[str, int | None]]:
-    """The address of a running dashboard, and the process id if it is ours."""
-    if url:
-        yield url.rstrip("/"), None
-        return
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    server = subprocess.Popen([*command, "--server.headless", "true"], cwd=ROOT, stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}", server.pid
-    finally:
-        server.terminate()
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from benchmarks.browser import dashboard, launch
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -173,7 +145,7 @@ def bench_features(page: Page, url: str) -> dict[str, Any]:
     page.locator("[data-testid=apart][data-terms]").wait_for()
     walls, selections = [], []
     for _ in range(3):
-        page.evaluate(WATCH, "!!document.querySelector('[data-testid=stMain]')?.__none || globalThis.__wallPainted?.()")
+        page.evaluate(WATCH, "globalThis.__wallPainted()")
         page.evaluate(
             """() => {
                  const find = (root) => root.querySelector('[data-testid=wall]')
@@ -186,7 +158,8 @@ def bench_features(page: Page, url: str) -> dict[str, Any]:
         page.wait_for_timeout(1500)
         for feature in (5, 33, 60):
             spot = page.get_by_test_id("wall").evaluate(
-                "(c, f) => [(f % +c.dataset.columns + 0.5) * 29, (Math.floor(f / +c.dataset.columns) + 0.5) * 29]", feature
+                "(c, f) => [(f % +c.dataset.columns + 0.5) * 29, (Math.floor(f / +c.dataset.columns) + 0.5) * 29]",
+                feature,
             )
             page.evaluate(
                 WATCH,
@@ -198,7 +171,11 @@ def bench_features(page: Page, url: str) -> dict[str, Any]:
         page.get_by_test_id("stSidebar").get_by_role("link", name="Start").click()
         page.locator("[data-testid=apart][data-terms]").wait_for()
         page.wait_for_timeout(500)
-    return {"wall_ms": percentile(walls, 0.5), "select_ms": percentile(selections, 0.5), "select_max_ms": max(selections)}
+    return {
+        "wall_ms": percentile(walls, 0.5),
+        "select_ms": percentile(selections, 0.5),
+        "select_max_ms": max(selections),
+    }
 
 
 def main() -> None:
@@ -208,11 +185,9 @@ def main() -> None:
     parser.add_argument("--throttle", type=float, default=1.0, help="slow the browser's processor down by this factor")
     parser.add_argument("--json", action="store_true", help="one line")
     args = parser.parse_args()
-    found = os.environ.get("SAE_BROWSER") or next(
-        (p for b in ("chromium", "google-chrome", "chrome") if (p := shutil.which(b))), None
-    )
-    with dashboard(args.url) as (url, pid), sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=found, args=FLAGS)
+    running = nullcontext((args.url.rstrip("/"), None)) if args.url else dashboard()
+    with running as (url, pid), sync_playwright() as p:
+        browser = launch(p)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(120_000)
         if args.throttle != 1:

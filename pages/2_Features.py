@@ -36,7 +36,7 @@ with st.container(gap=None):  # what is invisible here takes no place
         stats = choice.model.stats(choice.data)
         details.count_dead(stats)
     except CheckpointError as e:
-        stats = None
+        stats = None  # type: ignore[assignment]
         st.info(
             f"What the features respond to was not measured on these pictures, so they have no order. {e}",
             icon=":material/info:",

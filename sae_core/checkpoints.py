@@ -74,23 +74,23 @@ def load(spec: str | Path, device: str = "cpu") -> SAE:
     folder, member = store.find(spec)
     checkpoint = read(folder.resolve())
     weights = folder / store.WEIGHTS
+    arrays, _ = store.read_tensors(weights)
+    there = {name: a.shape for name, a in arrays.items()}
     try:
-        cls = registry()[checkpoint.variant]
-        config = from_dict(cls.Config, checkpoint.config)
-        # Shapes first, without memory: the file, not a number in cfg.json, decides how much is taken.
-        with torch.device("meta"):
-            wanted = {name: tuple(t.shape) for name, t in cls(config).state_dict().items()}
+        config = from_dict(registry()[checkpoint.variant].Config, checkpoint.config)
+        # Before anything is built: the file, not a number in cfg.json, decides how much memory is taken.
+        if there.get("W_enc", ())[-2:] != (config.d_in, config.d_sae):
+            raise CheckpointError(f"{weights} does not fit its config: W_enc is not [{config.d_in}, {config.d_sae}]")
+        sae = build(checkpoint.variant, config)
     except KeyError:
         raise CheckpointError(f"{folder / store.CFG} names an SAE that is not known: {checkpoint.variant!r}") from None
     except (ValueError, TypeError) as e:
         raise CheckpointError(f"{folder / store.CFG} does not fit: {e}") from e
-    arrays, _ = store.read_tensors(weights)
-    there = {name: a.shape for name, a in arrays.items()}
+    wanted = {name: tuple(t.shape) for name, t in sae.state_dict().items()}
     if wanted != there:
         raise CheckpointError(f"{weights} does not fit its config: it holds {there}, the config asks for {wanted}")
     if not all(np.isfinite(a).all() for a in arrays.values()):
         raise CheckpointError(f"{weights} has weights that are not numbers (NaN or infinite)")
-    sae = build(checkpoint.variant, config)
     sae.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
     try:
         sae = sae if member is None else sae.member(member)

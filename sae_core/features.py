@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -146,7 +147,8 @@ def save(stats: FeatureStats, folder: Path) -> None:
         "class_rates": np.float16,
     }
     arrays = {name: a.astype(small.get(name, a.dtype)) for name, a in arrays.items()}
-    header = {"dataset": stats.dataset, "split": stats.split, "n": str(stats.n)}
+    # One key: safetensors writes several in any order, and equal statistics should be equal files.
+    header = {"of": json.dumps({"dataset": stats.dataset, "split": stats.split, "n": stats.n})}
     store.write_tensors(path_of(folder, stats.dataset, stats.split), arrays, header)
 
 
@@ -155,7 +157,8 @@ def read(folder: Path, dataset: str, split: str) -> FeatureStats:
     path = path_of(folder, dataset, split)
     arrays, header = store.read_tensors(path)
     try:
-        stats = FeatureStats(dataset=header["dataset"], split=header["split"], n=int(header["n"]), **arrays)
+        of = json.loads(header["of"])
+        stats = FeatureStats(dataset=str(of["dataset"]), split=str(of["split"]), n=int(of["n"]), **arrays)
         d_sae, classes, side = len(stats.count), len(stats.class_n), stats.mean_picture.shape[-1]
         shapes = {"class_n": (classes,), "class_rates": (d_sae, classes), "mean_picture": (d_sae, side)}
         shapes |= {"top_indices": (d_sae, TOP), "top_values": (d_sae, TOP)}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests are many small computations
+
 from pathlib import Path
 from typing import NoReturn
 

@@ -330,15 +330,16 @@ def test_the_auxiliary_loss_revives_dead_latents() -> None:
         training = Training(sae, x, TrainOptions(epochs=150, batch_size=16, lr=0.003))
         with torch.no_grad():  # after the training has set its first weights
             sae.W_enc[:, :weak] *= 0.1
-            sae.b_enc[:weak] = 0.05  # positive, so that they can learn, but hardly ever among the k largest
+            sae.b_enc[:weak] = 0.01  # positive, so that they can learn, but not among the k largest
         before = int((sae(x).acts[:, :weak] != 0).any(0).sum())
         for _ in training:
             pass
         return before, int((sae(x).acts[:, :weak] != 0).any(0).sum())
 
-    assert alive(aux_weight=0.0) == (1, 1)
+    before, after = alive(aux_weight=0.0)
+    assert before == 0 and after <= 1
     before, after = alive(aux_weight=TopKConfig().aux_weight)
-    assert before == 1 and after >= 4
+    assert before == 0 and after >= 4
 
 
 def test_idle_counts_images_since_the_last_activity() -> None:

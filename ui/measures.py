@@ -58,16 +58,10 @@ def show_measures(choice: state.Choice) -> None:
     indices, values = code.indices[0][active].tolist(), code.values[0][active].tolist()
     st.caption(f"{choice.picture.what} through **{choice.model.name}** (one image, n = 1)")
     with st.container(horizontal=True, gap="large"):
-        st.metric(
-            "Pearson", f"{float(pearson(x, out.x_hat)[0]):.4f}", help=FORMULAS["pearson"], width="content"
-        )
-        st.metric(
-            "MSE per pixel", f"{float(mse(x, out.x_hat)[0]):.5f}", help=FORMULAS["mse"], width="content"
-        )
+        st.metric("Pearson", f"{float(pearson(x, out.x_hat)[0]):.4f}", help=FORMULAS["pearson"], width="content")
+        st.metric("MSE per pixel", f"{float(mse(x, out.x_hat)[0]):.5f}", help=FORMULAS["mse"], width="content")
         st.metric("L0", f"{len(indices)} of {sae.config.d_sae:,}", help=FORMULAS["l0"], width="content")
         if indices:
-            st.metric(
-                "Strongest", f"{values[0]:.3f}", f"feature {indices[0]}", delta_color="off", width="content"
-            )
+            st.metric("Strongest", f"{values[0]:.3f}", f"feature {indices[0]}", delta_color="off", width="content")
     with st.expander("The code as a table"):
         st.dataframe({"feature": indices, "activation": values}, hide_index=True, width=320)

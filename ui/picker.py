@@ -33,9 +33,7 @@ def pick_picture(choice: state.Choice) -> None:
             args=(f"index-{choice.picture.ref[:60]}-{data}", data),
             width=230,
         )
-        st.button(
-            "Another", on_click=_pick_next, args=(choice, len(images)), help="The next image of this split"
-        )
+        st.button("Another", on_click=_pick_next, args=(choice, len(images)), help="The next image of this split")
         digit = st.selectbox(
             "Digit",
             ["any", *dataset_info(data).class_names],

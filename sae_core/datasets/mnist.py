@@ -86,9 +86,9 @@ def download(
             for name in wanted:
                 os.replace(Path(folder) / name, raw / name)
     except (OSError, DataError) as error:
-        for folder in new:  # those that are empty, as they are unless something was moved in
+        for made in new:  # those that are empty, as they are unless something was moved in
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                made.rmdir()
         raise DataError(
             f"MNIST could not be downloaded: {error}. Nothing was changed. Try again later, or get "
             f"{', '.join(f'{name}.gz' for name in _FILES)} by hand and unpack them into {raw}."

@@ -72,7 +72,7 @@ class TopK(SAE):
         self.b_dec.copy_(x.mean(0))
         # Random directions, but among those the images have: a pixel that is never lit has no gradient and would
         # show its initial noise for ever.
-        self.W_dec.copy_(nn.functional.normalize(self.W_dec * x.std(0), dim=-1))
+        self.W_dec.copy_(nn.functional.normalize(self.W_dec * x.std(0, correction=0), dim=-1))
         self.W_enc.copy_(self.W_dec.t())
 
     def _pre_acts(self, x: Tensor) -> Tensor:

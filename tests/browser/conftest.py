@@ -2,70 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
+import playwright.sync_api as playwright
 import pytest
 
+from benchmarks.browser import dashboard, launch
 from tests.conftest import missing
-
-playwright = pytest.importorskip("playwright.sync_api")
-
-ROOT = Path(__file__).parent.parent.parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 
 
 @pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running dashboard, with the models that come with the repository."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    command = [sys.executable, "-m", "streamlit", "run", "app.py"]
-    flags = ["--server.port", str(port), "--server.headless", "true", "--server.fileWatcherType", "none"]
-    with open(log, "w") as out:
-        server = subprocess.Popen([*command, *flags], cwd=ROOT, stdout=out, stderr=out, env=os.environ.copy())
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                if server.poll() is not None:
-                    raise RuntimeError(f"the dashboard did not start:\n{log.read_text()}") from None
-                time.sleep(0.1)
+    with dashboard(log) as (address, _):
         yield address
-    finally:
-        server.terminate()
-        server.wait(10)
     assert "Traceback" not in log.read_text(), log.read_text()
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[playwright.Browser]:
-    found = os.environ.get("SAE_BROWSER") or next((p for b in BROWSERS if (p := shutil.which(b))), None)
     with playwright.sync_playwright() as p:
         try:
-            if found:
-                browser = p.chromium.launch(executable_path=found, args=FLAGS)
-            else:  # Windows and macOS: where Chrome is usually installed
-                browser = p.chromium.launch(channel="chrome", args=FLAGS)
+            browser = launch(p)
         except playwright.Error:
             missing("no Chrome or Chromium was found: install one, or name it in SAE_BROWSER")
         yield browser

@@ -1,0 +1,53 @@
+"""A dashboard of one's own and a real browser: for the benchmarks, the screenshots and the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Playwright
+
+ROOT = Path(__file__).parent.parent
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Chrome or Chromium as installed (SAE_BROWSER names another). playwright's Error when there is none."""
+    found = os.environ.get("SAE_BROWSER") or next((p for name in _NAMES if (p := shutil.which(name))), None)
+    if found:
+        return playwright.chromium.launch(executable_path=found, args=_FLAGS)
+    return playwright.chromium.launch(channel="chrome", args=_FLAGS)  # where Windows and macOS have it
+
+
+@contextmanager
+def dashboard(log: Path | None = None) -> Iterator[tuple[str, int]]:
+    """Start a dashboard on a free port; its address and process id. What it prints goes to `log`."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    options = ["--server.headless", "true", "--server.fileWatcherType", "none"]
+    with open(log or os.devnull, "w") as out:
+        server = subprocess.Popen([*command, *options], cwd=ROOT, stdout=out, stderr=out)
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                if server.poll() is not None:
+                    raise RuntimeError(f"the dashboard did not start; see {log}") from None
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}", server.pid
+    finally:
+        server.terminate()
+        server.wait(10)
