@@ -34,7 +34,7 @@ for column, page, icon, name, text in zip(
     strict=True,
 ):
     with column.container(border=True, height="stretch"):
-        st.page_link(f"pages/{page}.py", label=f"**{name}**", icon=icon)
+        state.link(f"pages/{page}.py", f"**{name}**", icon=icon)
         st.write(text)
 
 st.subheader("Models at hand", anchor=False)

@@ -24,4 +24,4 @@ if is_empty():
     st.info("There is nothing drawn yet. Draw a digit, or pick a picture above.", icon=":material/draw:")
 else:
     show_measures(choice)
-    st.page_link("pages/3_Steer.py", label="Steer this picture", icon=":material/tune:")
+    state.link("pages/3_Steer.py", "Steer this picture", icon=":material/tune:")

@@ -21,4 +21,4 @@ state.follow_feature(KEY)
 
 st.subheader("Python's numbers", anchor=False)
 show_numbers(choice, now)
-st.page_link("pages/1_Draw.py", label="Draw another picture", icon=":material/draw:")
+state.link("pages/1_Draw.py", "Draw another picture", icon=":material/draw:")

@@ -152,8 +152,10 @@ def test_damaged_statistics_name_the_file(tmp_path: Path) -> None:
     for wrong_arrays, wrong_header in (
         ({k: v for k, v in arrays.items() if k != "count"}, header),
         ({**arrays, "more": arrays["count"]}, header),
-        (arrays, {**header, "n": "many"}),
-        (arrays, {"n": "130"}),
+        (arrays, {"of": header["of"].replace("130", '"many"')}),
+        (arrays, {"of": '{"n": 130}'}),
+        (arrays, {"of": "not JSON"}),
+        (arrays, {}),
         ({**arrays, "maximum": arrays["maximum"][:-1]}, header),
         ({**arrays, "count": arrays["count"][:, None]}, header),
         ({**arrays, "mean_active": arrays["mean_active"] * np.float32("nan")}, header),

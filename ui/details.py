@@ -190,9 +190,8 @@ def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(taken.label, width="stretch")
-        there = {k: v for k in ("model", "data", "image", "feature") if (v := st.session_state.get(f"chosen_{k}"))}
-        st.page_link("pages/1_Draw.py", label="Draw", icon=":material/draw:", query_params=there, help="See its code")
-        st.page_link("pages/3_Steer.py", label="Steer", icon=":material/tune:", query_params=there, help="Change it")
+        state.link("pages/1_Draw.py", "Draw", icon=":material/draw:", help="See its code")
+        state.link("pages/3_Steer.py", "Steer", icon=":material/tune:", help="Change it")
 
 
 def _nearest(choice: state.Choice, f: int, name: str, rows: np.ndarray, said: list[str]) -> None:

@@ -130,9 +130,9 @@ def setup(title: str) -> Choice:
     Stops the page with an explanation when there is no model at all.
     """
     st.set_page_config(page_title=f"{title} · {NAME}", page_icon=ICON, layout="wide")
-    _take_url()
+    _take_url(title)
     st.title(title, anchor=False)
-    _navigation()
+    navigation = st.sidebar.container()
     found, broken = store.list_checkpoints()
     models = {c.name: Model(c.name, c.hash, c.path) for c in found}
     with st.sidebar:
@@ -144,10 +144,14 @@ def setup(title: str) -> Choice:
         for sentence in broken:
             st.warning(f"A model was left out. {sentence}", icon=":material/warning:")
     if not models:
+        with navigation:
+            _navigation()
         st.info("There is no model here yet. Train one: `python -m sae_core train topk`")
         st.stop()
     choice = Choice(model, data, chosen_feature(model))
     _write_url()
+    with navigation:
+        _navigation()
     return choice
 
 
@@ -165,6 +169,13 @@ def drawn(x: np.ndarray, what: str) -> Picture:
     return Picture(x.astype(np.float32), f"px-{packed}", what, None)
 
 
+def link(page: str, label: str, **options: Any) -> None:
+    """A link to a page of ours that takes the choices with it, so that Back leads to them in one step."""
+    params = _chosen()
+    st.session_state.setdefault("linked", []).append(params)
+    st.page_link(page, label=label, query_params=params or None, **options)
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Say in words, in place, what of a panel could not be shown; the rest of the page goes on."""
@@ -178,32 +189,39 @@ def explained() -> Iterator[None]:
 
 
 def _navigation() -> None:
-    """Links to every page, which take the choices with them (Streamlit's own list would drop them)."""
-    with st.sidebar:
-        for page in ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("*.py"))]:
-            name = re.sub(r"^\d+_", "", Path(page).stem).replace("_", " ")
-            st.page_link(page, label="Start" if page == "app.py" else name)
-        st.divider()
+    """Links to every page, in place of Streamlit's own, which would drop the choices."""
+    for page in ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("*.py"))]:
+        name = re.sub(r"^\d+_", "", Path(page).stem).replace("_", " ")
+        link(page, "Start" if page == "app.py" else name)
+    st.divider()
 
 
-def _take_url() -> None:
-    """The URL wins where it differs from what we wrote last: a deep link, or the Back button."""
-    there = {k: st.query_params[k] for k in _KEYS if k in st.query_params}
-    if there and there != st.session_state.get("written_url"):
+def _in_url() -> dict[str, str]:
+    return {k: st.query_params[k] for k in _KEYS if k in st.query_params}
+
+
+def _chosen() -> dict[str, str]:
+    return {k: v for k in _KEYS if (v := st.session_state.get(f"chosen_{k}")) is not None}
+
+
+def _take_url(page: str) -> None:
+    """The URL wins where it differs from what we wrote last: a deep link, or the Back button.
+
+    Not when it came with one of our own links: what was chosen after that link was drawn is newer.
+    """
+    there, moved = _in_url(), st.session_state.get("page") != page
+    by_link = moved and there in st.session_state.get("linked", [])
+    if there and there != st.session_state.get("written_url") and not by_link:
         for key in _KEYS:
-            if key in there:
-                st.session_state[f"chosen_{key}"] = there[key]
-                st.session_state.pop(f"widget_{key}", None)
+            st.session_state[f"chosen_{key}"] = there.get(key)
+    st.session_state["page"], st.session_state["linked"] = page, []
 
 
 def _write_url() -> None:
-    chosen = {k: v for k in _KEYS if (v := st.session_state.get(f"chosen_{k}")) is not None}
+    chosen = _chosen()
     st.session_state["written_url"] = chosen
-    if {k: st.query_params[k] for k in _KEYS if k in st.query_params} != chosen:
-        for key in _KEYS:
-            if key not in chosen and key in st.query_params:
-                del st.query_params[key]
-        st.query_params.update(chosen)
+    if _in_url() != chosen:
+        st.query_params.from_dict({k: v for k, v in st.query_params.items() if k not in _KEYS} | chosen)
 
 
 def _select(key: str, label: str, options: list[str], default: str) -> str:
@@ -306,4 +324,4 @@ def follow_feature(key: str) -> None:
     if value and value != st.session_state.get(f"followed_{key}"):
         st.session_state[f"followed_{key}"] = value
         choose(feature=int(value["feature"]))
-        st.switch_page("pages/2_Features.py")
+        st.switch_page("pages/2_Features.py", query_params=_chosen())
