@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from sae_core.store import CheckpointError
 from ui import details, state
 from ui.components.model import put_model
 from ui.components.wall import opened, point_wall, wall
@@ -21,7 +20,7 @@ def explore() -> None:
     """The wall and the open feature: only this part runs when a feature is opened."""
     left, right = st.columns([11, 9], gap="medium")
     with left, st.container(key="wall-place"):
-        wall(WALL, choice.model, choice.data if stats else None, on_open=open_from_wall)
+        wall(WALL, choice.model, stats.dataset if stats else None, on_open=open_from_wall)
     with right:
         feature = state.chosen_feature(choice.model)
         if feature is None:
@@ -31,16 +30,8 @@ def explore() -> None:
         point_wall(WALL, feature)
 
 
+stats = details.statistics(choice)
 with st.container(gap=None):  # what is invisible here takes no place
-    try:
-        stats = choice.model.stats(choice.data)
-        details.count_dead(stats)
-    except CheckpointError as e:
-        stats = None  # type: ignore[assignment]
-        st.info(
-            f"What the features respond to was not measured on these pictures, so they have no order. {e}",
-            icon=":material/info:",
-        )
     put_model(choice.model)
     # Beside its detail the wall stays in sight while a person reads on.
     st.html(

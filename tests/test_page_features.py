@@ -82,8 +82,11 @@ def test_figures_say_what_they_show() -> None:
 # ---- the page
 
 
-def _open(**query: str) -> AppTest:
+def _open(over: str | None = None, **query: str) -> AppTest:
+    """The page with a query, and with the statistics over a data set chosen."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    if over:
+        at.session_state[f"statistics-{state.DEFAULT_MODEL}"] = over
     for key, value in query.items():
         at.query_params[key] = value
     return at.switch_page("pages/2_Features.py").run()
@@ -110,7 +113,8 @@ def test_opens_with_the_wall_and_nothing_open() -> None:
     at = _open()
     assert not at.exception, at.exception
     assert at.subheader[0].value == "No feature open"
-    stats = _chosen_model(at).stats(at.session_state["chosen_data"])
+    assert _chosen_model(at).measured == ["mnist", "digits"], "the data it was trained on come first"
+    stats = _chosen_model(at).stats("mnist")
     sent = _sent(at, "feature-wall")
     n = len(stats.count)
     assert len(sent["notes"]) == n
@@ -123,7 +127,7 @@ def test_opens_with_the_wall_and_nothing_open() -> None:
 def test_a_deep_link_opens_its_feature() -> None:
     model = _chosen_model(_open())
     f = int(model.stats("digits").count.argmax())
-    at = _open(feature=str(f), data="digits")
+    at = _open(feature=str(f), data="digits", over="digits")
     assert not at.exception, at.exception
     assert at.subheader[0].value == f"Feature {f}"
     assert at.number_input("feature-number").value == f
@@ -161,9 +165,21 @@ def test_a_dead_feature_is_called_dead() -> None:
     dead = np.flatnonzero(stats.dead)
     if not len(dead):
         pytest.skip("this model has no dead feature on the embedded digits")
-    at = _open(feature=str(dead[0]), data="digits")
+    at = _open(feature=str(dead[0]), data="digits", over="digits")
     assert not at.exception, at.exception
     assert any("never active on digits/train" in i.value for i in at.info)
+
+
+def test_statistics_of_one_data_set_go_with_images_of_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without MNIST on the disk: its statistics are shown all the same, and the images are embedded digits."""
+    monkeypatch.setenv("SAE_DATA", str(tmp_path))
+    model = _chosen_model(_open())
+    f = int(model.stats("digits").count.argmax())
+    at = _open(feature=str(f))
+    assert any("mnist/train, n = 60,000" in c.value for c in at.caption)
+    assert _sent(at, "feature-detail")["tiles"][2]["levels"] == levels(model.stats("mnist").mean_picture[f])
+    shown = [t["value"] for t in _sent(at, "top-images")["tiles"]]
+    assert shown == [f"digits-train-{i}" for i in model.stats("digits").top_indices[f, :12]]
 
 
 def test_without_statistics_the_weights_are_still_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +202,7 @@ def test_the_table_is_the_wall_in_numbers() -> None:
     at.session_state["feature-table"] = True
     at.switch_page("pages/2_Features.py").run()
     assert not at.exception, at.exception
-    stats = _chosen_model(at).stats(at.session_state["chosen_data"])
+    stats = _chosen_model(at).stats("mnist")
     table = at.dataframe[0].value
     assert table["feature"].tolist() == list(range(len(stats.count)))
     np.testing.assert_allclose(table["active on (%)"], 100 * stats.frequency)

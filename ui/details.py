@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from sae_core.datasets import DataError, dataset_info
+from sae_core.datasets import dataset_info
+from sae_core.store import CheckpointError
 from ui import state
 from ui.components.tiles import Tile, levels, picked, tiles
 from ui.components.wall import notes, percent
@@ -23,12 +24,32 @@ NEAREST = 6
 _CHART = {"displayModeBar": False}
 
 
-def count_dead(stats: FeatureStats) -> None:
-    """The line above the wall: how many features there are, and how many of them are dead."""
+def statistics(choice: state.Choice) -> FeatureStats | None:
+    """The statistics that a person chooses, at first those on the data the model was trained on."""
+    measured = choice.model.measured
+    if not measured:
+        st.info("What the features respond to was not measured for this model.", icon=":material/info:")
+        return None
+    over = st.segmented_control(
+        "Statistics over",
+        measured,
+        default=measured[0],
+        required=True,
+        key=f"statistics-{choice.model.name}",
+        format_func=lambda n: f"{n}/train",
+        help="The images on which it was measured how often, how strongly and for what a feature is active. They "
+        "are stored with the model: the images themselves need not be here.",
+    )
+    try:
+        stats = choice.model.stats(over)
+    except CheckpointError as e:
+        st.info(f"There are no statistics to show. {e}", icon=":material/info:")
+        return None
     st.caption(
         f"{int(stats.dead.sum()):,} of {len(stats.count):,} features are dead on {_on(stats)}",
         help="Dead: active (not zero) on none of these images. On the wall they are grey.",
     )
+    return stats
 
 
 def nothing_open(stats: FeatureStats | None) -> None:
@@ -69,7 +90,8 @@ def feature(choice: state.Choice, f: int, stats: FeatureStats | None) -> None:
         names = dataset_info(stats.dataset).class_names
         where, rates = f"{stats.dataset}/{stats.split}", stats.class_rates[f]
         _chart(figures.class_rates(f, rates, stats.class_n, names, float(stats.frequency[f]), where))
-        _top_images(choice, f, stats)
+    with state.explained():
+        _top_images(choice, f, choice.model.stats(choice.data))
     said = notes(choice.model, stats.dataset) if stats is not None else []
     for name, rows in (("decoder", decoder), ("encoder", encoder)):
         _nearest(choice, f, name, rows, said)
@@ -163,11 +185,10 @@ def _mean_picture(f: int, stats: FeatureStats) -> Tile:
 
 def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
     st.markdown(f"**Top images** · {_on(stats)}", help="The images on which its activation is largest.")
-    try:
-        images = choice.images(stats.split)
-    except DataError as e:
-        st.info(str(e), icon=":material/info:")
+    if stats.dead[f]:
+        st.caption("None of these images activates it. Choose other pictures in the sidebar.")
         return
+    images = choice.images(stats.split)
     names = dataset_info(stats.dataset).class_names
     chosen, shown = st.session_state.get("chosen_image"), []
     for i, value in zip(stats.top_indices[f, :TOP_IMAGES].tolist(), stats.top_values[f], strict=False):

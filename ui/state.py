@@ -63,6 +63,13 @@ class Model:
         """What the checkpoint says of itself: variant, config, training and metrics."""
         return store.read(self.path)
 
+    @property
+    def measured(self) -> list[str]:
+        """The data sets whose training split its feature statistics were made on, its own training data first."""
+        own = self.info.training["data"]
+        found = [n for n in dataset_names() if (self.path / f"features-{n}-train.safetensors").is_file()]
+        return sorted(found, key=lambda n: n != own)
+
     def stats(self, dataset: str, split: str = "train") -> FeatureStats:
         """Feature statistics over a split. CheckpointError when they were not made."""
         return _stats(self.path, self.hash, dataset, split)

@@ -19,6 +19,7 @@ class TopKConfig(SAEConfig):
     k: int = option(50, "active latents per example", low=1, high=100_000)
     aux_weight: float = option(0.25, "weight of the loss that revives dead latents", low=0.0, high=10.0)
     aux_k: int = option(256, "dead latents that share the residual in that loss", low=1, high=100_000)
+    shrink: float = option(1e-7, "weight of the squared encoder weights in the loss", low=0.0, high=1.0)
     dead_after: int = option(4_000, "training images without activity after which a latent is dead", low=1)
 
     def __post_init__(self) -> None:
@@ -35,7 +36,7 @@ class TopK(SAE):
     pre_acts = (x − b_dec) @ W_enc + b_enc
     acts     = ReLU(the k largest of pre_acts), the rest 0
     x_hat    = acts @ W_dec + b_dec,   ‖W_dec[f]‖ = 1
-    loss     = mean (x_hat − x)²  +  aux_weight · mean (e_hat − e)²
+    loss     = mean (x_hat − x)²  +  aux_weight · mean (e_hat − e)²  +  shrink / 2 · ‖W_enc‖²
     ```
 
     e = x − x_hat is the residual (taken as given) and e_hat what the `aux_k` strongest dead latents make of
@@ -70,7 +71,7 @@ class TopK(SAE):
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
         self.b_dec.copy_(x.mean(0))
-        # Random directions, but among those the images have: a pixel that is never lit has no gradient and would
+        # Random directions, but among those the images have: an input that never changes has no gradient and would
         # show its initial noise for ever.
         self.W_dec.copy_(nn.functional.normalize(self.W_dec * x.std(0, correction=0), dim=-1))
         self.W_enc.copy_(self.W_dec.t())
@@ -89,7 +90,11 @@ class TopK(SAE):
             self.idle += len(x)
             self.idle[(acts > 0).any(0)] = 0
             dead = self.idle >= self.config.dead_after
-        return {"mse": (x_hat - x).pow(2).mean(), "aux": self._aux(pre_acts, x - x_hat, dead)}
+        return {
+            "mse": (x_hat - x).pow(2).mean(),
+            "aux": self._aux(pre_acts, x - x_hat, dead),
+            "shrink": self.config.shrink / 2 * self.W_enc.pow(2).sum(),
+        }
 
     def _aux(self, pre_acts: Tensor, residual: Tensor, dead: Tensor) -> Tensor:
         n_dead = int(dead.sum())
