@@ -118,7 +118,7 @@ def test_when_it_logs() -> None:
     for name in ("mse", "aux"):
         mean = sum(log.losses[name] for log in each[:5]) / 5
         assert logs[0].losses[name] == pytest.approx(mean, rel=1e-5), "a log is the mean since the log before"
-    assert set(logs[0].losses) == {"mse", "aux"}
+    assert set(logs[0].losses) == {"mse", "aux", "shrink"}
 
 
 @pytest.mark.parametrize(
