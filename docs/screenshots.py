@@ -42,14 +42,14 @@ def main() -> None:
     with dashboard() as (url, _), sync_playwright() as p:
         browser = launch(p)
         for name, address, theme, act in (
-            ("start", "?data=digits&image=digits-test-18", "light", None),
+            ("start", "?data=digits&image=digits-test-11", "light", None),
             ("draw", "Draw?data=digits", "dark", draw),
-            ("features", "Features?data=digits&feature=FEATURE", "light", None),
-            ("steer", "Steer?data=digits&image=digits-test-18", "dark", steer),
+            ("features", "Features?data=digits&feature=100", "light", None),
+            ("steer", "Steer?data=digits&image=digits-test-11", "dark", steer),
         ):
-            context = browser.new_context(viewport={"width": 1280, "height": 860}, color_scheme=theme)  # type: ignore[arg-type]
+            context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
             page = context.new_page()
-            page.goto(f"{url}/{address.replace('FEATURE', '121')}")
+            page.goto(f"{url}/{address}")
             ready = {"start": "apart", "draw": "pad", "features": "wall", "steer": "strip"}[name]
             page.get_by_test_id(ready).first.wait_for(timeout=60_000)
             page.wait_for_timeout(5000)

@@ -30,24 +30,28 @@ def statistics(choice: state.Choice) -> FeatureStats | None:
     if not measured:
         st.info("What the features respond to was not measured for this model.", icon=":material/info:")
         return None
-    over = st.segmented_control(
-        "Statistics over",
-        measured,
-        default=measured[0],
-        required=True,
-        key=f"statistics-{choice.model.name}",
-        format_func=lambda n: f"{n}/train",
-        help="The images on which it was measured how often, how strongly and for what a feature is active. They "
-        "are stored with the model: the images themselves need not be here.",
-    )
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row:
+        st.caption("Statistics over", width="content")
+        over = st.segmented_control(
+            "Statistics over",
+            measured,
+            default=measured[0],
+            required=True,
+            key=f"statistics-{choice.model.name}",
+            format_func=lambda n: f"{n}/train",
+            label_visibility="collapsed",
+        )
     try:
         stats = choice.model.stats(over)
     except CheckpointError as e:
         st.info(f"There are no statistics to show. {e}", icon=":material/info:")
         return None
-    st.caption(
+    row.caption(
         f"{int(stats.dead.sum()):,} of {len(stats.count):,} features are dead on {_on(stats)}",
-        help="Dead: active (not zero) on none of these images. On the wall they are grey.",
+        help="Dead: active (not zero) on none of these images. On the wall they are grey. The statistics are stored "
+        "with the model: the images themselves need not be here.",
+        width="content",
     )
     return stats
 

@@ -35,7 +35,7 @@ NAME = "SAE Explorer"
 ROOT = Path(__file__).parent.parent
 ICON = str(ROOT / "ui" / "icon.png")
 DEFAULT_MODEL = "topk-1024-k50"
-EXAMPLE = 0
+EXAMPLE = 11
 """index of the image with which Draw and Steer open"""
 _KEYS = ("model", "data", "image", "feature")
 
@@ -137,6 +137,7 @@ def setup(title: str) -> Choice:
     Stops the page with an explanation when there is no model at all.
     """
     st.set_page_config(page_title=f"{title} · {NAME}", page_icon=ICON, layout="wide")
+    st.html("<style>.stMainBlockContainer { padding-top: 3.5rem; }</style>")  # more of a page above the fold
     _take_url(title)
     st.title(title, anchor=False)
     navigation = st.sidebar.container()
