@@ -171,7 +171,7 @@ def train_or_load(
     plan = Plan(variant, config, opts, images.name, images.split, len(images), images.fingerprint)
     out = out.resolve()
     for checkpoint in list_checkpoints(out)[0]:
-        if checkpoint.hash == plan.hash and name in (None, checkpoint.name):
+        if _gives(plan, checkpoint) and name in (None, checkpoint.name):
             return checkpoint, True
     out.mkdir(parents=True, exist_ok=True)
     folder = out / _free_name(out, plan, name)
@@ -180,7 +180,7 @@ def train_or_load(
     try:
         with lock.acquire(timeout=0):
             # Another process may have finished or begun a model of this name since the look before the lock.
-            done = folder.exists() and read(folder).hash == plan.hash
+            done = folder.exists() and _gives(plan, read(folder))
             if not done:
                 _free_name(out, plan, folder.name)
                 partial.mkdir(exist_ok=True)
@@ -192,6 +192,19 @@ def train_or_load(
     return read(folder), done
 
 
+def _gives(plan: Plan, checkpoint: Checkpoint) -> bool:
+    """Whether a model was made by that plan. Options that it was made without, because they are newer than it, count
+    with their defaults: models outlive a new option whose default changes nothing."""
+    made = checkpoint.training
+    try:
+        config = from_dict(registry()[checkpoint.variant].Config, checkpoint.config)
+        opts = from_dict(TrainOptions, made["options"])
+    except (KeyError, ValueError, TypeError):
+        return False
+    then = Plan(checkpoint.variant, config, opts, made["data"], made["split"], made["n"], made["fingerprint"])
+    return then == plan
+
+
 def _free_name(out: Path, plan: Plan, name: str | None) -> str:
     """A name that no other plan's model or unfinished model has."""
 
@@ -199,7 +212,7 @@ def _free_name(out: Path, plan: Plan, name: str | None) -> str:
         if (out / candidate).exists():
             return False
         begun = out / f"{candidate}.partial"
-        return not (begun / store.CFG).exists() or read(begun).hash == plan.hash
+        return not (begun / store.CFG).exists() or _gives(plan, read(begun))
 
     if name is not None:
         if not free(store.check_name(name)):

@@ -143,6 +143,20 @@ def test_the_same_plan_is_found_and_another_gets_another_name(tmp_path: Path) ->
     assert {c.name for c in store.list_checkpoints(tmp_path)[0]} == names
 
 
+def test_a_model_outlives_an_option_that_came_after_it(tmp_path: Path) -> None:
+    made, _ = train(tmp_path)
+    cfg = json.loads((made.path / "cfg.json").read_text())
+    ours = cfg["metadata"]["sae_core"]
+    del ours["config"]["shrink"], ours["options"]["precision"]  # as if both were newer than the model
+    (made.path / "cfg.json").write_text(json.dumps(cfg))
+    found, cached = train(tmp_path)
+    assert cached and found.path == made.path
+    ours["config"]["shrink"] = 0.5
+    (made.path / "cfg.json").write_text(json.dumps(cfg))
+    other, cached = train(tmp_path)
+    assert not cached and other.path != made.path
+
+
 def test_other_images_are_another_plan(tmp_path: Path) -> None:
     first, _ = train(tmp_path)
     changed = images().x.copy()

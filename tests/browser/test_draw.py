@@ -101,6 +101,28 @@ def test_the_pad_keeps_its_strokes_on_a_page_switch(page: Page, app: str) -> Non
     assert numbers(page)[1] == 50
 
 
+def test_back_and_forward_between_two_drawings(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw")
+    ready(page)
+    clear(page)
+    stroke(page, *SEVEN)
+    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
+    page.wait_for_timeout(800)
+    first = picture_in_url(page)
+    stroke(page, (0.2, 0.2), (0.2, 0.9))
+    page.wait_for_timeout(1200)
+    second = picture_in_url(page)
+    assert not np.array_equal(first, second)
+    for go, wanted in ((page.go_back, first), (page.go_forward, second)):
+        go()
+        page.wait_for_timeout(1500)
+        assert np.array_equal(picture_in_url(page), wanted)
+        shown = page.get_by_test_id("input").evaluate(
+            "c => [...c.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
+        )
+        assert shown == np.round(wanted * 255).astype(int).tolist(), "the pad shows another picture than the page"
+
+
 def test_undo_eraser_and_clear(page: Page, app: str) -> None:
     page.goto(f"{app}/Draw")
     ready(page)

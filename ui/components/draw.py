@@ -63,6 +63,8 @@ def draw(choice: state.Choice) -> None:
     """Mount the pad with the chosen picture and model."""
     picture = choice.picture
     own = picture.ref == st.session_state.get("draw_ref")
+    if not own:  # the pad shows another picture now; the drawing before it would have to be loaded again
+        st.session_state["draw_ref"] = None
     seq = st.session_state.get("draw_seq", 0)
     data: dict[str, Any] = {
         "id": KEY,
