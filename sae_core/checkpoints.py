@@ -166,6 +166,7 @@ def train_or_load(
     cls = registry().get(variant)
     if cls is None:
         raise ValueError(f"there is no SAE called {variant!r}; there is {', '.join(registry())}")
+    where = resolve(device)
     config = config or cls.Config(d_in=images.x.shape[1])
     opts = opts or TrainOptions(**cls.recipe)
     plan = Plan(variant, config, opts, images.name, images.split, len(images), images.fingerprint)
@@ -184,7 +185,7 @@ def train_or_load(
             if not done:
                 _free_name(out, plan, folder.name)
                 partial.mkdir(exist_ok=True)
-                _make(plan, images, partial, resolve(device), measure, describe, on_log, on_stage, save_every_s)
+                _make(plan, images, partial, where, measure, describe, on_log, on_stage, save_every_s)
                 os.rename(partial, folder)
     except filelock.Timeout:
         raise CheckpointError(f"another process is training {folder.name} right now; wait for it") from None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,9 @@ def prepare_upload(data: bytes | str | Path) -> np.ndarray:
 def _open(data: bytes | str | Path) -> Image.Image:
     """Decode the first frame, upright; everything that can go wrong becomes a PictureError."""
     try:
-        image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS)
+        with warnings.catch_warnings():  # Pillow's own limit is told below, by ours
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data) if isinstance(data, bytes) else data, formats=FORMATS)
         # Only the header has been read so far: refuse before memory is spent on the pixels.
         if image.width * image.height > MAX_PIXELS:
             raise PictureError(

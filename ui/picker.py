@@ -15,7 +15,7 @@ def pick_picture(choice: state.Choice) -> None:
     """A row of controls; a choice is set in the session before the page runs again."""
     data = choice.data
     try:
-        images = choice.images("test")
+        images, picture = choice.images("test"), choice.picture  # a warning about the picture stands above the row
     except DataError as e:
         st.info(str(e), icon=":material/info:")
         return
@@ -26,22 +26,23 @@ def pick_picture(choice: state.Choice) -> None:
             min_value=0,
             max_value=len(images) - 1,
             value=_index(choice),
-            placeholder="your own picture",
+            placeholder=picture.what,
             # Another key for another picture: a widget keeps its own value otherwise.
-            key=f"index-{choice.picture.ref[:60]}-{data}",
+            key=f"index-{picture.ref[:60]}-{data}",
             on_change=_pick_index,
-            args=(f"index-{choice.picture.ref[:60]}-{data}", data),
+            args=(f"index-{picture.ref[:60]}-{data}", data),
             width=230,
         )
         st.button("Another", on_click=_pick_next, args=(choice, len(images)), help="The next image of this split")
-        digit = st.selectbox(
+        st.selectbox(
             "Digit",
             ["any", *dataset_info(data).class_names],
             key="pick_digit",
             width=90,
-            help="Another picks this digit",
+            on_change=_pick_next,
+            args=(choice, len(images)),
+            help="Go to the next image of this digit; Another goes on from there",
         )
-        del digit
         with st.popover("Upload a picture"):
             st.file_uploader(
                 "A photo or scan of one digit: PNG, JPEG, WebP, GIF or BMP",

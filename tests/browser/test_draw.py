@@ -141,6 +141,19 @@ def test_undo_eraser_and_clear(page: Page, app: str) -> None:
     assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") == one
 
 
+def test_a_tap_is_a_dot_and_the_eraser_takes_all_of_it(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw")
+    ready(page)
+    clear(page)
+    blank = page.get_by_test_id("pad").evaluate("c => c.toDataURL()")
+    stroke(page, (0.5, 0.5))
+    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
+    assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") != blank
+    page.get_by_role("button", name="Eraser").click()
+    stroke(page, (0.5, 0.5))
+    assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") == blank
+
+
 def test_the_pad_works_by_keyboard(page: Page, app: str) -> None:
     page.goto(f"{app}/Draw")
     ready(page)

@@ -34,10 +34,15 @@ function mount(parent) {
 
   function segment(stroke, i) {
     const [ax, ay] = stroke.points[Math.max(0, i - 1)], [bx, by] = stroke.points[i];
-    raster.strokeStyle = stroke.erase ? "#000" : "#fff";
-    raster.lineWidth = stroke.size;
+    raster.strokeStyle = raster.fillStyle = stroke.erase ? "#000" : "#fff";
+    raster.lineWidth = stroke.size + (stroke.erase ? 4 : 0); // takes the soft rim of a line of its size along
     raster.lineCap = "round";
     raster.beginPath();
+    if (i === 0) { // a tap is a dot: a line of no length would draw nothing
+      raster.arc(bx, by, raster.lineWidth / 2, 0, 2 * Math.PI);
+      raster.fill();
+      return;
+    }
     raster.moveTo(ax, ay);
     raster.lineTo(bx, by);
     raster.stroke();

@@ -27,12 +27,13 @@ def take_drawing() -> None:
     if not value or value.get("seq") == st.session_state.get("draw_seq"):
         return
     st.session_state["draw_seq"] = value["seq"]
-    st.session_state["draw_emptied"] = None
+    st.session_state["draw_emptied"] = False
     try:
         x = _prepared(value)
     except EmptyPicture:
-        # The other pages keep the picture before; the pad stays empty until another is chosen.
-        st.session_state["draw_emptied"] = ("emptied", st.session_state.get("chosen_image"))
+        # Nothing is chosen now: the other pages show their example, the pad stays empty until another is chosen.
+        state.choose(image=None)
+        st.session_state["draw_emptied"] = True
     except (KeyError, TypeError, ValueError, binascii.Error) as e:
         st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon=":material/warning:")
     else:
@@ -56,7 +57,7 @@ def _prepared(value: dict[str, Any]) -> np.ndarray:
 
 def is_empty() -> bool:
     """Whether the pad was cleared and no other picture chosen since."""
-    return st.session_state.get("draw_emptied") == ("emptied", st.session_state.get("chosen_image"))
+    return bool(st.session_state.get("draw_emptied")) and st.session_state.get("chosen_image") is None
 
 
 def draw(choice: state.Choice) -> None:

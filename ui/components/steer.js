@@ -235,6 +235,7 @@ function mount(root) {
   // ---- to Python and back: one update under way, the newest wins
 
   function changed(event) {
+    if (event.type !== "submit") say("");
     frame(event);
     link.waiting = {
       ref: data.picture.ref, model: data.model, mode: link.mode, edits: Object.fromEntries(mine.edits), added: mine.added,
