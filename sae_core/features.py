@@ -131,11 +131,6 @@ def _merge_top(values: Tensor, indices: Tensor, acts: Tensor, start: int) -> tup
     return best.values, all_indices.gather(1, best.indices)
 
 
-def path_of(folder: Path, dataset: str, split: str) -> Path:
-    """Where the statistics of a split lie beside a checkpoint."""
-    return folder / f"features-{dataset}-{split}.safetensors"
-
-
 def save(stats: FeatureStats, folder: Path) -> None:
     """Store statistics beside a checkpoint, so that a page opens without the data."""
     arrays = {f.name: v for f in fields(stats) if isinstance(v := getattr(stats, f.name), np.ndarray)}
@@ -149,12 +144,12 @@ def save(stats: FeatureStats, folder: Path) -> None:
     arrays = {name: a.astype(small.get(name, a.dtype)) for name, a in arrays.items()}
     # One key: safetensors writes several in any order, and equal statistics should be equal files.
     header = {"of": json.dumps({"dataset": stats.dataset, "split": stats.split, "n": stats.n})}
-    store.write_tensors(path_of(folder, stats.dataset, stats.split), arrays, header)
+    store.write_tensors(store.stats_path(folder, stats.dataset, stats.split), arrays, header)
 
 
 def read(folder: Path, dataset: str, split: str) -> FeatureStats:
     """Statistics stored beside a checkpoint. CheckpointError names a missing or damaged file."""
-    path = path_of(folder, dataset, split)
+    path = store.stats_path(folder, dataset, split)
     arrays, header = store.read_tensors(path)
     try:
         of = json.loads(header["of"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -222,8 +222,3 @@ def build(variant: str, config: SAEConfig | None = None, *, seed: int = 42) -> S
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return cls(config if config is not None else cls.Config())
-
-
-def config_dict(config: SAEConfig) -> dict[str, Any]:
-    """A config as plain JSON values."""
-    return asdict(config)

@@ -66,6 +66,11 @@ def find(spec: str | Path) -> tuple[Path, int | None]:
     raise CheckpointError(f"there is no model called {base!r} in {places}; `python -m sae_core list` shows all")
 
 
+def stats_path(folder: Path, dataset: str, split: str) -> Path:
+    """Where the feature statistics over a split lie beside a checkpoint."""
+    return folder / f"features-{dataset}-{split}.safetensors"
+
+
 def folders(stores_: list[Path] | None = None) -> Iterator[Path]:
     """Every finished model's folder, the first store first; of two with one name only the first."""
     seen = set()

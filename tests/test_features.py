@@ -142,7 +142,7 @@ def test_damaged_statistics_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"features-made-up-train\.safetensors is missing"):
         features.read(tmp_path, "made-up", "train")
     features.save(describe(model("topk"), images()), tmp_path)
-    path = features.path_of(tmp_path, "made-up", "train")
+    path = store.stats_path(tmp_path, "made-up", "train")
     arrays, header = store.read_tensors(path)
     whole = path.read_bytes()
 

@@ -67,7 +67,7 @@ class Model:
     def measured(self) -> list[str]:
         """The data sets whose training split its feature statistics were made on, its own training data first."""
         own = self.info.training["data"]
-        found = [n for n in dataset_names() if (self.path / f"features-{n}-train.safetensors").is_file()]
+        found = [n for n in dataset_names() if store.stats_path(self.path, n, "train").is_file()]
         return sorted(found, key=lambda n: n != own)
 
     def stats(self, dataset: str, split: str = "train") -> FeatureStats:
@@ -265,7 +265,6 @@ def _offer_downloads(here: list[str]) -> None:
                     bar.empty()
                     st.error(str(e))
                 else:
-                    st.session_state.pop("widget_data", None)
                     st.session_state["chosen_data"] = name
                     st.rerun()
 

@@ -285,7 +285,6 @@ function mount(parent) {
     }
     theme();
     tools();
-    find(".mapsize").textContent = "32×32";
     if (focused < 0) hint.textContent = HINT;
     cancel();
     if (model?.id !== data.model) model = null;

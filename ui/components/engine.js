@@ -113,7 +113,6 @@ const sae = (globalThis.__saeEngine ??= (() => {
     return btoa(text);
   };
   const fromBase64 = (text) => Uint8Array.from(atob(text), (ch) => ch.charCodeAt(0));
-  const toLevels = (x) => Uint8Array.from(x, (v) => Math.round(v * 255));
   const fromLevels = (bytes) => Float64Array.from(bytes, (v) => v / 255);
 
   // ---- colours: ink is white on black as in MNIST; signed is blue – black – orange, for every kind of eye
@@ -233,7 +232,7 @@ const sae = (globalThis.__saeEngine ??= (() => {
   }
 
   return {
-    SIDE, models, whenGone, putModel, withModel, encode, decode, pearson, toBase64, fromBase64, toLevels, fromLevels,
+    SIDE, models, whenGone, putModel, withModel, encode, decode, pearson, toBase64, fromBase64, fromLevels,
     paint, sprite, drawTile, fit, frames, live, clamp,
   };
 })());
