@@ -22,6 +22,8 @@ _WHERE = {
     "Training": "training",
     "TrainOptions": "training",
     "load": "checkpoints",
+    "load_network": "checkpoints",
+    "load_classifier": "checkpoints",
     "save": "checkpoints",
     "list_checkpoints": "store",
     "train_or_load": "checkpoints",

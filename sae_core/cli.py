@@ -1,4 +1,4 @@
-"""The command line: train | evaluate | list | encode | data. `--json` prints exactly one line on stdout."""
+"""The command line: see `python -m sae_core --help`. `--json` prints exactly one line on stdout."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,15 +75,30 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     encode = command("encode", _encode, "the sparse code of a picture")
     encode.add_argument("image", type=Path, help="PNG, JPEG, WebP, GIF or BMP of any size; prepared as MNIST's are")
     encode.add_argument("--checkpoint", required=True)
+    features = command("features", _features, "make a model's feature statistics anew")
+    features.add_argument("checkpoint", help="a name from `list`, or a folder")
+    features.add_argument("--dataset", choices=dataset_names(), default="mnist")
+    features.add_argument("--split", default="train")
     command("list", _list, "the models at hand")
+    first = command("analyze-loss", _analyze_loss, "the mean image's MSE, and each member's before any training")
+    first.add_argument("--members", type=int, default=5, help="of the ensemble (default: 5)")
+    first.add_argument("--seed", type=int, default=42, help="of its first weights (default: 42)")
+    benchmark = command("benchmark", _benchmark, "how fast the documents' ensemble trains on every device that is here")
+    benchmark.add_argument("what", choices=("devices",))
+    benchmark.add_argument("--steps", type=int, default=40, help="steps that are timed (default: 40)")
+    reproduce = command("reproduce", _reproduce, "an experiment of the source documents: claimed, as documented, ours")
+    reproduce.add_argument("name", choices=("ensemble", "intro", "experiment3"))
+    reproduce.add_argument("--quick", action="store_true", help="a bounded run on few images, to see that it works")
+    reproduce.add_argument("--out", type=Path, default=None, help="folder of the report (default: results/NAME)")
+    reproduce.add_argument("--seed", type=int, default=42, help="of the models it trains (default: 42)")
     data = command("data", _data, "get a data set, or see which are here")
     data.add_argument("action", choices=("get", "list"))
     data.add_argument("name", nargs="?", choices=dataset_names())
-    for sub in (evaluate, encode):
+    for sub in (evaluate, encode, features, reproduce):
         _add_device(sub)
-    for sub in (evaluate, data):
+    for sub in (evaluate, data, features, first, benchmark, reproduce):
         _add_data_dir(sub)
-    for sub in (evaluate, encode, data, commands.choices["list"]):
+    for sub in (evaluate, encode, data, features, first, benchmark, reproduce, commands.choices["list"]):
         _add_json(sub)
     return parser
 
@@ -100,12 +116,13 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_variants(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a registered SAE, with its own options and the defaults that suit it."""
-    from sae_core.sae import registry
+    """One subcommand a registered model, with its own options and the defaults that suit it."""
+    from sae_core.loggers import LOGGERS
+    from sae_core.sae import networks
     from sae_core.training import TrainOptions
 
     subs = parser.add_subparsers(dest="variant", required=True, metavar="VARIANT")
-    for name, cls in registry().items():
+    for name, cls in networks().items():
         first = (cls.__doc__ or "").strip().splitlines()[0]
         sub = subs.add_parser(
             name, help=first, description=cls.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -117,6 +134,7 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
             "--out", type=Path, default=store.stores()[0], help="the folder of models; the model is OUT/NAME"
         )
         sub.add_argument("--name", default=None, help="instead of a name made from the options")
+        sub.add_argument("--log-to", choices=LOGGERS, default=None, help="log there too, where it is installed")
         _add_device(sub)
         _add_data_dir(sub)
         _add_json(sub)
@@ -129,17 +147,27 @@ def _chosen(args: argparse.Namespace, cls: type, defaults: dict[str, Any]) -> An
 
 def _train(args: argparse.Namespace) -> tuple[Any, str]:
     from sae_core.checkpoints import train_or_load
-    from sae_core.sae import registry
+    from sae_core.loggers import logger
+    from sae_core.sae import PIXELS, networks
     from sae_core.training import TrainOptions
 
-    cls = registry()[args.variant]
+    cls = networks()[args.variant]
     images = load_dataset(args.dataset, "train", args.data_dir)
-    config = _chosen(args, cls.Config, {"d_in": images.x.shape[1]})
+    reads = getattr(args, "reads", None) or PIXELS
+    d_in = images.x.shape[1] if reads == PIXELS or args.variant == "generator" else store.read(reads).config["d_hidden"]
+    config = _chosen(args, cls.Config, {"d_in": d_in})
     opts = _chosen(args, TrainOptions, cls.recipe)
-    embedded = [load_dataset("digits", split) for split in ("train", "test")]
-    measure = [images, load_dataset(args.dataset, "test", args.data_dir), embedded[1]]
-    describe = [images, embedded[0]]
-    with _Progress() as progress:
+    measure, describe = _measured(images, args.data_dir)
+    with _Progress() as progress, ExitStack() as stack:
+        heard: list[Callable[[TrainLog], None]] = [progress.log]
+        if args.log_to:
+            settings = {**dataclasses.asdict(config), **dataclasses.asdict(opts), "data": args.dataset}
+            heard.append(stack.enter_context(logger(args.log_to, args.name or args.variant, settings, Path("logs"))))
+
+        def tell_all(log: TrainLog) -> None:
+            for hear in heard:
+                hear(log)
+
         checkpoint, cached = train_or_load(
             args.variant,
             images,
@@ -148,9 +176,9 @@ def _train(args: argparse.Namespace) -> tuple[Any, str]:
             out=args.out,
             name=args.name,
             device=args.device,
-            measure=list({(s.name, s.split): s for s in measure}.values()),
-            describe=list({(s.name, s.split): s for s in describe}.values()),
-            on_log=progress.log,
+            measure=measure,
+            describe=describe,
+            on_log=tell_all,
             on_stage=progress.stage,
         )
     result = {
@@ -161,6 +189,13 @@ def _train(args: argparse.Namespace) -> tuple[Any, str]:
         "metrics": checkpoint.metrics,
     }
     return result, f"{'found' if cached else 'trained'} {checkpoint.path}\n" + _metrics_text(checkpoint.metrics)
+
+
+def _measured(images: ImageSet, data_dir: Path | None) -> tuple[list[ImageSet], list[ImageSet]]:
+    """What a model trained on `images` is measured on, and what its features are described over."""
+    embedded = [load_dataset("digits", split) for split in ("train", "test")]
+    measure = [images, load_dataset(images.name, "test", data_dir), embedded[1]]
+    return [list({(s.name, s.split): s for s in sets}.values()) for sets in (measure, [images, embedded[0]])]  # type: ignore[return-value]
 
 
 class _Progress:
@@ -181,6 +216,8 @@ class _Progress:
         self.stage("training", log.step, log.steps)
         assert self._bar is not None
         self._bar.set_postfix({name: f"{v:.5f}" for name, v in log.losses.items()})
+        if log.note:
+            self.say(log.note)
 
     def stage(self, what: str, done: int, of: int) -> None:
         if self._bar is None or what != self._what:
@@ -193,24 +230,102 @@ class _Progress:
         self._bar.n = done
         self._bar.refresh()
 
+    def say(self, text: str) -> None:
+        tqdm.write(text, file=sys.stderr)
+
 
 def _metrics_text(metrics: dict[str, dict[str, float]]) -> str:
-    lines = [
-        f"  {split:<12} Pearson {m['pearson']:.4f}  FVU {m['fvu']:.4f}  MSE {m['mse']:.5f}  "
-        f"L0 {m['l0']:.1f}  dead {m['dead']}  n = {m['n']}"
+    digits = {
+        "pearson": "Pearson {:.4f}",
+        "fvu": "FVU {:.4f}",
+        "mse": "MSE {:.5f}",
+        "l0": "L0 {:.1f}",
+        "dead": "dead {}",
+    }
+    digits |= {"accuracy": "accuracy {:.4f}", "accuracy_digits": "on digits alone {:.4f}"}
+    digits |= {"mse_digits": "on digits alone {:.5f}", "n": "n = {:,}"}
+    return "\n".join(
+        f"  {split:<14} " + "  ".join(digits.get(name, name + " {}").format(value) for name, value in m.items())
         for split, m in metrics.items()
-    ]
-    return "\n".join(lines)
+    )
 
 
 def _evaluate(args: argparse.Namespace) -> tuple[Any, str]:
-    from sae_core.checkpoints import load
-    from sae_core.metrics import evaluate
+    import torch
 
-    sae = load(args.checkpoint, args.device)
+    from sae_core.checkpoints import load, load_network
+    from sae_core.metrics import evaluate, evaluate_network, with_scrambled
+
+    checkpoint = store.read(args.checkpoint)
     images: ImageSet = load_dataset(args.dataset, args.split, args.data_dir)
-    metrics = evaluate(sae, images.x)._asdict()
+    if checkpoint.is_sae:
+        metrics = evaluate(load(args.checkpoint, args.device), images.x)._asdict()
+    else:
+        x, labels = torch.tensor(images.x), torch.tensor(images.labels)
+        if checkpoint.training["options"].get("scrambled"):
+            x, labels = with_scrambled(x, labels)
+        metrics = evaluate_network(load_network(args.checkpoint, args.device), x, labels)._asdict()
     return metrics, _metrics_text({f"{images.name}/{images.split}": metrics})
+
+
+def _features(args: argparse.Namespace) -> tuple[Any, str]:
+    from sae_core.checkpoints import describe_all, load_network
+    from sae_core.sae import SAE
+
+    folder, _ = store.find(args.checkpoint)
+    sae = load_network(folder, args.device)
+    if not isinstance(sae, SAE):
+        raise ValueError(f"a {sae.variant} has no features")
+    images = load_dataset(args.dataset, args.split, args.data_dir)
+    with _Progress() as progress:
+        describe_all(sae, [images], folder, progress.stage)
+    path = store.stats_path(folder, images.name, images.split)
+    return {"path": path, "n": len(images)}, f"wrote {path}"
+
+
+def _analyze_loss(args: argparse.Namespace) -> tuple[Any, str]:
+    from sae_core.analysis import analyze_loss
+
+    sets = [load_dataset("mnist", split, args.data_dir) for split in ("train", "test")]
+    found = analyze_loss(*sets, members=args.members, seed=args.seed)
+    text = [f"the mean of the training images as reconstruction: MSE {found.mean_image_mse:.4f}"]
+    text += [
+        f"member {i} before training: MSE {mse:.4f}, Pearson {pearson:.4f}"
+        for i, (mse, pearson) in enumerate(zip(found.mse, found.pearson, strict=True))
+    ]
+    return found._asdict(), "\n".join([*text, f"on mnist/test, n = {found.n:,}"])
+
+
+def _benchmark(args: argparse.Namespace) -> tuple[Any, str]:
+    from sae_core.analysis import benchmark_devices
+
+    rows = benchmark_devices(load_dataset("mnist", "train", args.data_dir), steps=args.steps)
+    text = [
+        f"{r['name']:<24} {r['precision']:<9} {r['ms_per_step']:8.2f} ms a step  {r['images_per_s']:10,.0f} images/s  "
+        f"{r['speedup']:6.2f} times the first"
+        for r in rows
+    ]
+    return rows, "\n".join(text)
+
+
+def _reproduce(args: argparse.Namespace) -> tuple[Any, str]:
+    from sae_core.reproduce import reproduce
+    from ui.report import write_figures
+
+    with _Progress() as progress:
+        report = reproduce(
+            args.name,
+            quick=args.quick,
+            data_dir=args.data_dir,
+            out=args.out,
+            seed=args.seed,
+            device=args.device,
+            on_log=progress.log,
+            on_stage=progress.stage,
+        )
+        for sentence in write_figures(report, progress.stage, args.data_dir):
+            progress.say(sentence)
+    return report.as_dict(), report.text()
 
 
 def _encode(args: argparse.Namespace) -> tuple[Any, str]:

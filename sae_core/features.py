@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from sae_core.sae import SAE
 
 TOP = 24
 """images kept for each latent"""
+MOST_PIXELS = 10_000
+"""of a picture in stored statistics: a damaged file cannot ask for more memory"""
 FEW = 10
 """a latent active on fewer images has no mean picture: it would show single images, not what they share"""
 
@@ -40,6 +43,8 @@ class FeatureStats:
     """[d_sae] smallest activation, at most 0: below 0 only where a model's code can be negative"""
     class_rates: np.ndarray
     """[d_sae, classes] share of the class's images on which it is active"""
+    class_means: np.ndarray
+    """[d_sae, classes] mean activation over all of the class's images: each column is the class's mean code"""
     class_n: np.ndarray
     """[classes] images of each class"""
     top_indices: np.ndarray
@@ -81,7 +86,7 @@ def describe(
     labels = torch.tensor(images.labels)
     classes = int(labels.max()) + 1
     count = torch.zeros(d_sae, classes, dtype=torch.float64)
-    total = torch.zeros(d_sae, dtype=torch.float64)
+    total = torch.zeros(d_sae, classes, dtype=torch.float64)
     weight = torch.zeros(d_sae, dtype=torch.float64)
     maximum, minimum = torch.zeros(d_sae), torch.zeros(d_sae)
     picture = torch.zeros(d_sae, images.x.shape[1], dtype=torch.float64)
@@ -93,7 +98,7 @@ def describe(
         active = (acts != 0).float()
         one_hot = torch.nn.functional.one_hot(labels[start : start + len(batch)], classes).float().to(device)
         count += (active.T @ one_hot).cpu()
-        total += acts.double().sum(0).cpu()
+        total += (acts.T @ one_hot).cpu()
         weight += acts.abs().double().sum(0).cpu()
         picture += (acts.abs().T @ batch).cpu()
         maximum = torch.maximum(maximum, acts.amax(0).cpu())
@@ -111,10 +116,11 @@ def describe(
         split=images.split,
         n=len(images),
         count=active_n.long().numpy(),
-        mean_active=(total / active_n.clamp_min(1)).float().numpy(),
+        mean_active=(total.sum(1) / active_n.clamp_min(1)).float().numpy(),
         maximum=maximum.numpy(),
         minimum=minimum.numpy(),
         class_rates=(count / class_n.clamp_min(1)).float().numpy(),
+        class_means=(total / class_n.clamp_min(1)).float().numpy(),
         class_n=class_n.numpy(),
         top_indices=top_indices.numpy(),
         top_values=torch.where(top_indices >= 0, top_values, 0.0).numpy(),
@@ -131,7 +137,7 @@ def _merge_top(values: Tensor, indices: Tensor, acts: Tensor, start: int) -> tup
     return best.values, all_indices.gather(1, best.indices)
 
 
-def save(stats: FeatureStats, folder: Path) -> None:
+def save(stats: FeatureStats, folder: Path, member: int = 0) -> None:
     """Store statistics beside a checkpoint, so that a page opens without the data."""
     arrays = {f.name: v for f in fields(stats) if isinstance(v := getattr(stats, f.name), np.ndarray)}
     small = {
@@ -140,28 +146,39 @@ def save(stats: FeatureStats, folder: Path) -> None:
         "top_indices": np.int32,
         "top_values": np.float16,
         "class_rates": np.float16,
+        "class_means": np.float16,
     }
     arrays = {name: a.astype(small.get(name, a.dtype)) for name, a in arrays.items()}
+    # Most of every picture is black: a quarter of the bytes, in files of which a repository holds many.
+    arrays["mean_picture_zlib"] = np.frombuffer(zlib.compress(arrays.pop("mean_picture").tobytes(), 9), np.uint8)
     # One key: safetensors writes several in any order, and equal statistics should be equal files.
-    header = {"of": json.dumps({"dataset": stats.dataset, "split": stats.split, "n": stats.n})}
-    store.write_tensors(store.stats_path(folder, stats.dataset, stats.split), arrays, header)
+    of = {"dataset": stats.dataset, "split": stats.split, "n": stats.n, "pixels": stats.mean_picture.shape[1]}
+    header = {"of": json.dumps(of)}
+    store.write_tensors(store.stats_path(folder, stats.dataset, stats.split, member), arrays, header)
 
 
-def read(folder: Path, dataset: str, split: str) -> FeatureStats:
+def read(folder: Path, dataset: str, split: str, member: int = 0) -> FeatureStats:
     """Statistics stored beside a checkpoint. CheckpointError names a missing or damaged file."""
-    path = store.stats_path(folder, dataset, split)
+    path = store.stats_path(folder, dataset, split, member)
     arrays, header = store.read_tensors(path)
     try:
         of = json.loads(header["of"])
+        packed, wanted = arrays.pop("mean_picture_zlib"), len(arrays["count"]) * min(int(of["pixels"]), MOST_PIXELS)
+        pictures = zlib.decompressobj().decompress(packed.tobytes(), wanted + 1)
+        arrays["mean_picture"] = np.frombuffer(pictures, np.uint8).reshape(len(arrays["count"]), -1)
         stats = FeatureStats(dataset=str(of["dataset"]), split=str(of["split"]), n=int(of["n"]), **arrays)
         d_sae, classes, side = len(stats.count), len(stats.class_n), stats.mean_picture.shape[-1]
         shapes = {"class_n": (classes,), "class_rates": (d_sae, classes), "mean_picture": (d_sae, side)}
+        shapes |= {"class_means": (d_sae, classes)}
         shapes |= {"top_indices": (d_sae, TOP), "top_values": (d_sae, TOP)}
         for name, array in arrays.items():
             if array.shape != shapes.get(name, (d_sae,)) or not np.isfinite(array).all():
                 raise ValueError(f"{name} has a wrong shape {array.shape} or is not finite")
-    except (KeyError, TypeError, ValueError) as e:
-        raise store.CheckpointError(f"{path} does not hold feature statistics: {e}") from e
+    except (KeyError, TypeError, ValueError, zlib.error) as e:
+        raise store.CheckpointError(
+            f"{path} does not hold feature statistics as this version writes them: {e}. "
+            f"`python -m sae_core features {folder}` makes them anew."
+        ) from e
     return stats
 
 
@@ -175,3 +192,37 @@ def nearest(rows: np.ndarray, feature: int, top: int = 12) -> tuple[np.ndarray, 
     cosine[feature] = -np.inf
     order = np.argsort(-cosine, kind="stable")[: min(top, len(rows) - 1)]
     return order, cosine[order]
+
+
+KEY_SHARE = 0.05
+"""a latent active on a smaller share of a class's images is not among its key latents by lift"""
+
+
+def key_features(stats: FeatureStats, by: str, least: float = KEY_SHARE) -> list[np.ndarray]:
+    """Each class's latents in the order of a ranking, the first first; ties by number.
+
+    "lift": the class rate over the rate on all images, among those active on at least the share `least` of the
+    class's images and on at least FEW of them. "mean": the mean activation over the class's images, among those
+    active on any of them. The second often finds latents that nearly every image activates.
+    """
+    values = {"lift": stats.lift, "mean": stats.class_means}[by].astype(np.float64)
+    active = np.round(stats.class_rates.astype(np.float64) * stats.class_n)  # images
+    ranked = active >= np.maximum(FEW, least * stats.class_n) if by == "lift" else active > 0
+    found = []
+    for c in range(values.shape[1]):
+        order = np.argsort(-values[:, c], kind="stable")
+        found.append(order[ranked[order, c]])
+    return found
+
+
+def by_first_class(lists: Sequence[np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The union of the first n of each class's list, grouped by the class in whose list a latent is earliest.
+
+    Returns the latents and their classes, [m] each, class by class in the order of their places.
+    """
+    earliest: dict[int, tuple[int, int]] = {}
+    for c, order in enumerate(lists):
+        for place, f in enumerate(order[:n].tolist()):
+            earliest[f] = min(earliest.get(f, (n, c)), (place, c))
+    latents = sorted(earliest, key=lambda f: earliest[f][::-1])
+    return np.array(latents, dtype=np.int64), np.array([earliest[f][1] for f in latents], dtype=np.int64)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sae_core.sae import SAE
+from sae_core.classifier import Classifier
+from sae_core.sae import SAE, Network
+from sae_core.scramble import SCRAMBLED, scramble
 
 
 class Metrics(NamedTuple):
@@ -60,6 +62,28 @@ def l0(acts: Tensor) -> Tensor:
     return (acts != 0).sum(-1)
 
 
+class ClassifierMetrics(NamedTuple):
+    """How often a classifier is right."""
+
+    accuracy: float
+    """share of all n images whose largest logit is that of their class"""
+    accuracy_digits: float
+    """the same on the digits alone"""
+    n: int
+    """images, the scrambled among them"""
+
+
+class GeneratorMetrics(NamedTuple):
+    """How near a generator's pictures come to the images."""
+
+    mse: float
+    """mean squared error per pixel, over all n images"""
+    mse_digits: float
+    """the same on the digits alone"""
+    n: int
+    """images, the scrambled among them"""
+
+
 class RunningMetrics:
     """`Metrics` over a stream of batches; float64 sums, so that the order of batches does not matter."""
 
@@ -101,6 +125,11 @@ class RunningMetrics:
         )
 
 
+def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether the largest of each row of logits [N, classes] is that of its label [N] → bool [N]."""
+    return logits.argmax(-1) == labels
+
+
 def batches(x: np.ndarray | Tensor, device: torch.device | str, size: int = 1000) -> Iterator[Tensor]:
     """The rows of x in batches on a device."""
     for start in range(0, len(x), size):
@@ -117,3 +146,38 @@ def evaluate(sae: SAE, pictures: np.ndarray | Tensor, batch_size: int = 1000) ->
         out = sae(x)
         running.update(x, out.x_hat, out.acts)
     return running.compute()
+
+
+def with_scrambled(x: np.ndarray | Tensor, labels: np.ndarray | Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Images and labels followed by a scrambled copy of each, of class SCRAMBLED; the seed draws their orders."""
+    x, labels = torch.tensor(np.asarray(x)), torch.tensor(np.asarray(labels))
+    mixed = scramble(x, torch.Generator().manual_seed(seed))
+    return torch.cat([x, mixed]), torch.cat([labels, torch.full_like(labels, SCRAMBLED)])
+
+
+@torch.no_grad()
+def evaluate_network(model: Network, x: Tensor, labels: Tensor) -> ClassifierMetrics | GeneratorMetrics:
+    """Measure a classifier or a generator on pictures x [N, 784], with or without scrambled ones among them."""
+    found = []
+    device = next(model.parameters()).device
+    for part, label in zip(batches(x, device), batches(labels, device), strict=True):
+        out = model(part)
+        found.append((accuracy(out, label).float() if isinstance(model, Classifier) else mse(part, out)).cpu())
+    values = torch.cat(found).double()
+    digits = values[labels.cpu() != SCRAMBLED]
+    kind = ClassifierMetrics if isinstance(model, Classifier) else GeneratorMetrics
+    return kind(float(values.mean()), float(digits.mean()), len(values))
+
+
+@torch.no_grad()
+def validation_loss(model: Network, x: Tensor, labels: Tensor, batch_size: int) -> float:
+    """Mean loss over x in batches in the order given, each loss as in training (penalties included)."""
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    total = 0.0
+    for part, label in zip(batches(x, device, batch_size), batches(labels, device, batch_size), strict=True):
+        losses = model.labelled_losses(model.read(part), label)
+        total += len(part) * float(torch.stack(list(losses.values())).sum())
+    model.train(was_training)
+    return total / len(x)

@@ -66,9 +66,9 @@ def find(spec: str | Path) -> tuple[Path, int | None]:
     raise CheckpointError(f"there is no model called {base!r} in {places}; `python -m sae_core list` shows all")
 
 
-def stats_path(folder: Path, dataset: str, split: str) -> Path:
-    """Where the feature statistics over a split lie beside a checkpoint."""
-    return folder / f"features-{dataset}-{split}.safetensors"
+def stats_path(folder: Path, dataset: str, split: str, member: int = 0) -> Path:
+    """Where the feature statistics over a split lie beside a checkpoint; those of an ensemble's member say which."""
+    return folder / f"features-{dataset}-{split}{f'-member{member}' if member else ''}.safetensors"
 
 
 def folders(stores_: list[Path] | None = None) -> Iterator[Path]:
@@ -169,7 +169,23 @@ class Checkpoint:
     """options, data set, split, n and fingerprint of the training"""
     hash: str
     metrics: dict[str, dict[str, float]]
-    """by "DATASET/SPLIT", for example "mnist/test": the fields of `Metrics`"""
+    """by "DATASET/SPLIT", for example "mnist/test": the fields of `Metrics`; of an ensemble member 0's, and those of
+    the others as "DATASET/SPLIT#1" and so on"""
+
+    @property
+    def is_sae(self) -> bool:
+        """Whether it has latents; else it is a network around an SAE: a classifier or a generator."""
+        return "d_sae" in self.config
+
+    @property
+    def members(self) -> int:
+        """Models trained side by side in it; 1 unless it is an ensemble."""
+        return int(self.config.get("members", 1))
+
+    def metrics_of(self, member: int) -> dict[str, dict[str, float]]:
+        """The metrics of one member, by "DATASET/SPLIT"."""
+        split = {k: k.partition("#") for k in self.metrics}
+        return {s: self.metrics[k] for k, (s, _, which) in split.items() if which == (str(member) if member else "")}
 
 
 def read(spec: str | Path) -> Checkpoint:
@@ -183,7 +199,8 @@ def read(spec: str | Path) -> Checkpoint:
                 f"{folder / CFG} is of a newer version (format {ours['format_version']}): update this one"
             )
         config = dict(ours["config"])
-        for key in ("d_in", "d_sae", *({"k"} & (cfg.keys() | config.keys()))):  # written twice: SAELens' and ours
+        # Written twice, as SAELens' and as ours; d_in every model has.
+        for key in {"d_in"} | {"d_sae", "k"} & (cfg.keys() | config.keys()):
             if cfg[key] != config[key]:
                 raise CheckpointError(f"{folder / CFG} contradicts itself about {key}")
         return Checkpoint(

@@ -80,7 +80,8 @@ def test_a_trained_model_is_whole(variant: str, tmp_path: Path) -> None:
     stats = features.read(checkpoint.path, "made-up", "train")
     assert np.array_equal(stats.count, (sae(torch.tensor(images().x)).acts != 0).sum(0).numpy())
     weights, _ = store.read_tensors(checkpoint.path / "sae_weights.safetensors")
-    assert all(w.dtype == np.float16 for w in weights.values())
+    parameters = dict(sae.named_parameters())
+    assert all(w.dtype == (np.float16 if name in parameters else np.float32) for name, w in weights.items())
     assert weights.keys() == sae.state_dict().keys()
     assert checkpoint.training == {
         "options": OPTS.__dict__,
@@ -94,8 +95,8 @@ def test_a_trained_model_is_whole(variant: str, tmp_path: Path) -> None:
 def test_the_history_has_a_line_for_every_log(model: Path) -> None:
     lines = store.read_lines(model / "history.jsonl")
     assert [line["step"] for line in lines] == [4, 8]
-    assert set(lines[0]) == {"step", "steps", "epoch", "lr", "losses", "images_per_s", "measured"}
-    assert set(lines[0]["measured"]) == {"made-up/test"}
+    assert set(lines[0]) == {"step", "steps", "epoch", "lr", "losses", "images_per_s", "measured", "dead", "note"}
+    assert set(lines[0]["measured"]) == {"made-up/train", "made-up/test"}
 
 
 def test_cfg_has_the_names_of_saelens(model: Path) -> None:
@@ -203,7 +204,7 @@ def test_an_unfinished_training_of_another_plan_is_left_alone(tmp_path: Path) ->
 
 
 def test_an_unknown_variant_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no SAE called 'nonsense'"):
+    with pytest.raises(ValueError, match="no model called 'nonsense'"):
         train_or_load("nonsense", images(), out=tmp_path)
     assert not os.listdir(tmp_path)
 

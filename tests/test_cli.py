@@ -189,3 +189,62 @@ def test_help_names_every_option(variant: str, capsys: pytest.CaptureFixture[str
     for flag in ("--d-sae", "--k", "--epochs", "--seed", "--device", "--out", "--data-dir", "--json", "--lr"):
         assert flag in text
     assert "x_hat" in text, "the help of a variant is its equation"
+
+
+# ---- what the documents ask for
+
+
+def test_the_first_losses(cli: Cli, mnist_dir: Path) -> None:
+    found = cli("analyze-loss", "--data-dir", mnist_dir, "--members", 2)
+    assert found["mean_image_mse"] == pytest.approx(0.0673, abs=2e-4)
+    assert len(found["mse"]) == len(found["pearson"]) == 2 and found["n"] == 10_000
+    assert all(0.4 < r < 0.6 for r in found["pearson"]), "it does not start at 0.94"
+    assert "no such" not in cli.fails("analyze-loss", "--data-dir", cli.models)
+
+
+def test_devices_are_compared(cli: Cli, mnist_dir: Path) -> None:
+    rows = cli("benchmark", "devices", "--steps", 2, "--data-dir", mnist_dir)
+    assert [r["precision"] for r in rows[:2]] == ["float32", "bfloat16"] and rows[0]["device"] == "cpu"
+
+
+def test_statistics_are_made_anew(cli: Cli) -> None:
+    path = cli.models / "topk-32-k4-digits" / "features-digits-train.safetensors"
+    before = path.read_bytes()
+    path.write_bytes(b"damaged")
+    assert cli("features", "topk-32-k4-digits", "--dataset", "digits") == {"path": str(path), "n": 1437}
+    assert path.read_bytes() == before
+
+
+def test_an_experiment_is_reproduced(cli: Cli, mnist_dir: Path, tmp_path: Path) -> None:
+    found = cli("reproduce", "intro", "--quick", "--data-dir", mnist_dir, "--out", tmp_path / "out")
+    assert found["name"] == "intro" and found["claims"] and found["quick"] is True
+    assert (tmp_path / "out" / "report.json").is_file()
+    pages = list((tmp_path / "out" / "figures").glob("*.html"))
+    assert pages and all("plotly" in p.read_text(encoding="utf-8")[:10_000_000] for p in pages)
+
+
+def test_a_training_is_logged_elsewhere_when_it_is_asked_for(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    err = cli.fails(*TRAIN, "--seed", 8, "--log-to", "wandb", "--out", tmp_path)
+    assert "pip install wandb" in err
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    cli(*TRAIN, "--seed", 8, "--log-to", "tensorboard", "--out", tmp_path)
+    assert list((tmp_path / "logs").rglob("events.out.tfevents*"))
+
+
+def test_a_classifier_is_trained_measured_and_read(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))
+    common = ("--dataset", "digits", "--epochs", 2, "--out", tmp_path, "--scrambled")
+    cli("train", "classifier", "--name", "c", *common)
+    cli("train", "generator", "--name", "g", "--reads", "c", *common)
+    found = cli("train", "topk", "--reads", "c", "--shows", "g", "--d-sae", 64, "--k", 5, *common)
+    assert found["name"] == "topk-64-k5-c-digits"
+    assert cli("evaluate", "c", "--dataset", "digits")["n"] == 720, "the scrambled among them"
+    assert cli("evaluate", found["name"], "--dataset", "digits")["n"] == 360
+    sae = load(tmp_path / found["name"])
+    assert sae.config.d_in == 49 and sae.reader is not None and sae.painter is not None
+    assert "has no features" in cli.fails("features", "c", "--dataset", "digits")
+    assert "no model called 'nobody'" in cli.fails("train", "generator", "--reads", "nobody", *common)

@@ -48,6 +48,7 @@ def slow(sae: SAE, data: ImageSet) -> dict[str, np.ndarray]:
         "maximum": np.zeros(D_SAE),
         "minimum": np.zeros(D_SAE),
         "class_rates": np.zeros((D_SAE, CLASSES)),
+        "class_means": np.zeros((D_SAE, CLASSES)),
         "class_n": np.array([sum(int(y) == c for y in data.labels) for c in range(CLASSES)]),
         "top_indices": np.full((D_SAE, TOP), -1),
         "top_values": np.zeros((D_SAE, TOP)),
@@ -63,6 +64,7 @@ def slow(sae: SAE, data: ImageSet) -> dict[str, np.ndarray]:
         r["minimum"][f] = min(0.0, *(a for a, _ in active))
         for c in range(CLASSES):
             r["class_rates"][f, c] = sum(data.labels[i] == c for _, i in active) / r["class_n"][c]
+            r["class_means"][f, c] = sum(a for a, i in active if data.labels[i] == c) / r["class_n"][c]
         for place, (a, i) in enumerate(sorted(active, reverse=True)[:TOP]):
             r["top_indices"][f, place], r["top_values"][f, place] = i, a
         if len(active) >= FEW:
@@ -79,7 +81,7 @@ def test_describe_by_a_slow_reference(variant: str, batch_size: int) -> None:
     assert (stats.dataset, stats.split, stats.n) == ("made-up", "train", N)
     for name in ("count", "class_n", "top_indices"):
         assert np.array_equal(getattr(stats, name), wanted[name]), name
-    for name in ("mean_active", "maximum", "minimum", "class_rates", "top_values"):
+    for name in ("mean_active", "maximum", "minimum", "class_rates", "class_means", "top_values"):
         assert np.allclose(getattr(stats, name), wanted[name], atol=1e-5), name
     assert stats.mean_picture.dtype == np.uint8
     assert np.abs(stats.mean_picture - wanted["mean_picture"]).max() <= 1  # a half may round either way

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from sae_core.sae import SAE, build, registry
 from sae_core.training import Training, TrainOptions
+from sae_core.variants.topk import TopKConfig
 
 torch.set_num_threads(1)  # models this small only wait for a second thread
 D_IN, D_SAE = 30, 20
@@ -110,11 +113,12 @@ def test_a_state_of_another_model_is_refused() -> None:
 
 
 def test_when_it_logs() -> None:
-    logs = list(Training(small("topk"), pictures(), OPTS, log_every=5))
+    opts = replace(OPTS, revival="aux")
+    logs = list(Training(small("topk"), pictures(), opts, log_every=5))
     assert [log.step for log in logs] == [5, 7, 10, 14, 15, 20, 21], "every 5 steps and at the end of an epoch"
     assert [log.epoch for log in logs] == pytest.approx([s / 7 for s in (5, 7, 10, 14, 15, 20, 21)])
     assert all(log.steps == 21 and log.images_per_s > 0 for log in logs)
-    each = list(Training(small("topk"), pictures(), OPTS, log_every=1))
+    each = list(Training(small("topk"), pictures(), opts, log_every=1))
     for name in ("mse", "aux"):
         mean = sum(log.losses[name] for log in each[:5]) / 5
         assert logs[0].losses[name] == pytest.approx(mean, rel=1e-5), "a log is the mean since the log before"
@@ -222,3 +226,75 @@ def test_training_on_cuda(variant: str, precision: str) -> None:
     assert last.losses["mse"] == pytest.approx(on_cpu.losses["mse"], rel=0.25)
     assert again.W_enc.device.type == "cuda"
     assert again(pictures().to("cuda")).x_hat.dtype == torch.float32
+
+
+# ---- dead latents
+
+
+def dying(revival: str, **more: int) -> Training:
+    """A training in which half of the latents are never active unless something is done."""
+    config = TopKConfig(d_in=D_IN, d_sae=12, k=2, dead_after=32, aux_weight=1.0)
+    sae = build("topk", config, seed=0)
+    opts = TrainOptions(epochs=12, batch_size=8, lr=0.003, revival=revival, **more)
+    training = Training(sae, pictures(), opts, log_every=1)
+    with torch.no_grad():
+        sae.W_enc[:, :6] *= 0.01
+        # With the auxiliary loss they must be positive, so that they can learn, but not among the k largest.
+        sae.b_enc[:6] = 0.001 if revival == "aux" else -1.0
+    return training
+
+
+def test_nothing_is_revived_unless_it_is_chosen() -> None:
+    logs = list(dying("none"))
+    assert not any(log.note for log in logs)
+    assert [log.dead for log in logs[:3]] == [0, 0, 0], "not before dead_after images"
+    assert logs[-1].dead >= 6
+
+
+def test_reinitialised_latents_are_in_the_log_and_come_to_use() -> None:
+    training = dying("reinit", revive_every=10)
+    logs = list(training)
+    told = [log for log in logs if "re-initialised" in log.note]
+    assert told and told[0].step == 10 and told[0].note.endswith("re-initialised at step 10")
+    count = int(told[0].note.split()[0])
+    assert count >= 6 and logs[8].dead == count and told[0].dead == 0
+    assert all(log.step % 10 == 0 and log.step <= 0.9 * log.steps for log in told)
+    acts = training.model(pictures()).acts  # type: ignore[attr-defined]
+    assert int((acts != 0).any(0)[:6].sum()) >= 3
+
+
+def test_what_the_auxiliary_loss_revives_is_in_the_log() -> None:
+    logs = list(dying("aux"))
+    told = [log for log in logs if log.note]
+    assert told and all(log.note.endswith(f" revived at step {log.step}") for log in told)
+    first = told[0]
+    before = next(log for log in logs if log.step == first.step - 1)
+    assert int(first.note.split()[0]) >= before.dead - first.dead > 0
+
+
+def test_adam_forgets_what_a_reinitialised_latent_was() -> None:
+    training = dying("reinit", revive_every=10)
+    for _ in range(9):
+        next(training)
+    training._update(training._batch(9))
+    dead = training.model.dead.clone()
+    assert training._revive() == int(dead.sum()) >= 6
+    state = {name: training.optimizer.state[p] for name, p in training.model.named_parameters()}
+    for key in ("exp_avg", "exp_avg_sq"):
+        assert not state["W_enc"][key][:, dead].any() and not state["b_enc"][key][dead].any()
+        assert not state["W_dec"][key][dead].any()
+        assert state["W_enc"][key][:, ~dead].any() and state["b_dec"][key].any()
+
+
+def test_a_training_that_revives_goes_on_as_if_never_stopped() -> None:
+    whole = dying("reinit", revive_every=10)
+    for _ in whole:
+        pass
+    first = dying("reinit", revive_every=10)
+    for _ in range(13):
+        next(first)
+    second = dying("reinit", revive_every=10)
+    second.restore(first.state())
+    for _ in second:
+        pass
+    assert same(weights(second.model), weights(whole.model))

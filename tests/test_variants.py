@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from sae_core import matching
 from sae_core.checkpoints import Plan, load, save
 from sae_core.sae import SAE, InferenceForm, build, keep_topk, registry, to_sparse
 from sae_core.training import Training, TrainOptions
-from sae_core.variants.tied_topk import TiedTopK, TiedTopKConfig
+from sae_core.variants.batch_topk import BatchTopK
+from sae_core.variants.kl import KL, KLConfig
+from sae_core.variants.relu_l1 import ReluL1Config
+from sae_core.variants.tied_topk import CONSISTENCY, TiedTopK, TiedTopKConfig
 from sae_core.variants.topk import TopK, TopKConfig
 
 torch.set_num_threads(1)  # models this small only wait for a second thread
@@ -49,8 +55,8 @@ def plan_of(sae: SAE) -> Plan:
     return Plan(sae.variant, sae.config, TrainOptions(), "made-up", "train", 40, "0" * 12)
 
 
-def test_the_two_first_variants_are_registered() -> None:
-    assert {"tied_topk", "topk"} <= set(ALL)
+def test_the_variants_of_the_documents_are_registered() -> None:
+    assert {"tied_topk", "topk", "relu_l1", "batch_topk", "kl"} <= set(ALL)
     with pytest.raises(ValueError, match=r"no SAE called 'nonsense'; there is .*topk"):
         build("nonsense")
 
@@ -302,7 +308,9 @@ def test_topk_by_hand() -> None:
     assert sae.inference_form().b.tolist() == [-0.5, 0.0]  # b_enc − b_dec @ W_enc
     losses = sae.losses(torch.tensor([[2.0, 1.5]]))
     assert losses["mse"].item() == pytest.approx((0.1**2 + 0.2**2) / 2)
-    assert losses["aux"].item() == 0
+    assert "aux" not in losses
+    sae.revival = "aux"
+    assert sae.losses(torch.tensor([[2.0, 1.5]]))["aux"].item() == 0, "nothing is dead"
 
 
 def test_the_auxiliary_loss_by_hand() -> None:
@@ -312,7 +320,8 @@ def test_the_auxiliary_loss_by_hand() -> None:
         b_enc=[0.0, 0.0],
         W_dec=[[1.0, 0.0], [0.0, 1.0]],
         b_dec=[0.25, 0.25],
-    )
+    ).train()
+    sae.revival = "aux"
     # x − b_dec = (2, 1): latent 0 is active, latent 1 is dead; x_hat = (2.25, .25), residual (0, 1).
     # e_hat = 1 · (0, 1), without b_dec: exactly the residual. With b_dec it would miss by .25 in both pixels.
     assert sae.losses(torch.tensor([[2.25, 1.25]]))["aux"].item() == pytest.approx(0, abs=1e-12)
@@ -327,7 +336,7 @@ def test_the_auxiliary_loss_revives_dead_latents() -> None:
         """How many of the weak latents any image activates, before and after training."""
         config = TopKConfig(d_in=D_IN, d_sae=D_SAE, k=2, dead_after=64, aux_weight=aux_weight)
         sae = build("topk", config, seed=0)
-        training = Training(sae, x, TrainOptions(epochs=150, batch_size=16, lr=0.003))
+        training = Training(sae, x, TrainOptions(epochs=150, batch_size=16, lr=0.003, revival="aux"))
         with torch.no_grad():  # after the training has set its first weights
             sae.W_enc[:, :weak] *= 0.1
             sae.b_enc[:weak] = 0.01  # positive, so that they can learn, but not among the k largest
@@ -345,7 +354,7 @@ def test_the_auxiliary_loss_revives_dead_latents() -> None:
 def test_idle_counts_images_since_the_last_activity() -> None:
     sae = build("topk", TopKConfig(d_in=2, d_sae=2, k=1))
     assert isinstance(sae, TopK)
-    with_weights(sae, W_enc=[[1.0, 0.0], [0.0, 1.0]], b_enc=[0.0, 0.0])
+    with_weights(sae, W_enc=[[1.0, 0.0], [0.0, 1.0]], b_enc=[0.0, 0.0]).train()
     sae.losses(torch.tensor([[1.0, 0.0]] * 3))
     sae.losses(torch.tensor([[1.0, 0.0]] * 4))
     assert sae.idle.tolist() == [0, 7]
@@ -381,7 +390,7 @@ def test_the_first_weights_are_as_documented() -> None:
 
 
 def ensemble(members: int = 3) -> TiedTopK:
-    sae = build("tied_topk", TiedTopKConfig(d_in=D_IN, d_sae=D_SAE, k=5, members=members), seed=7)
+    sae = build("tied_topk", TiedTopKConfig(d_in=D_IN, d_sae=D_SAE, k=5, members=members, consistency="none"), seed=7)
     assert isinstance(sae, TiedTopK)
     return sae
 
@@ -416,3 +425,283 @@ def test_an_ensemble_says_that_a_member_must_be_chosen() -> None:
     with pytest.raises(ValueError, match="ensemble of 3 has no single code: choose a member"):
         together.inference_form()
     assert together.member(2).inference_form().W.shape == (D_IN, D_SAE)
+
+
+# ---- what holds an ensemble together
+
+
+def held(how: str, seed: int = 7, **more: float) -> TiedTopK:
+    config = TiedTopKConfig(d_in=D_IN, d_sae=D_SAE, k=5, members=3, consistency=how, consistency_warmup=0, **more)
+    sae = build("tied_topk", config, seed=seed)
+    assert isinstance(sae, TiedTopK)
+    return sae.train()
+
+
+def slow_losses(sae: TiedTopK, x: Tensor) -> Tensor:
+    """The documented loss, member by member and pair by pair, from decode(encode(x)) and the decoder's own rows."""
+    config, total, terms = sae.config, torch.zeros(()), []
+    acts, rows = sae.encode(x), sae.W_dec
+    for i in range(3):
+        total = total + (acts[i] @ rows[i] - x).pow(2).mean()
+    for i, j in combinations(range(3), 2):
+        similarity = rows[i] @ rows[j].T
+        if config.consistency == "matching":
+            column = matching.assign(similarity.detach().numpy())
+            terms.append(1 - similarity[torch.arange(D_SAE), column].mean())
+        elif config.consistency == "row-max":
+            terms.append(1 - (similarity.amax(1).mean() + similarity.amax(0).mean()) / 2)
+        elif config.consistency == "representation":
+            terms.append((acts[i] - acts[j]).pow(2).mean())
+    return total + config.consistency_weight * (torch.stack(terms).mean() if terms else torch.zeros(()))
+
+
+@pytest.mark.parametrize("how", CONSISTENCY)
+def test_the_fast_losses_and_gradients_of_an_ensemble_are_those_of_the_slow_way(how: str) -> None:
+    sae, x = held(how, consistency_weight=3.0), pictures()
+    slow = slow_losses(sae, x)
+    wanted = torch.autograd.grad(slow, [sae.W_enc, sae.b_enc])
+    fast = torch.stack(list(sae.losses(x).values())).sum()
+    found = torch.autograd.grad(fast, [sae.W_enc, sae.b_enc])
+    assert float(fast.detach()) == pytest.approx(float(slow.detach()), rel=1e-5)
+    for a, b in zip(found, wanted, strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", CONSISTENCY)
+def test_consistency_brings_its_own_measure_down(how: str) -> None:
+    x, opts = pictures(), TrainOptions(epochs=30, batch_size=20, lr=0.01)
+
+    def after(weight: float) -> float:
+        sae = held(how if weight else "none", consistency_weight=weight)
+        for _ in Training(sae, x, opts):
+            pass
+        if how == "representation":
+            acts = sae.encode(x)
+            return float(torch.stack([(acts[i] - acts[j]).pow(2).mean() for i, j in combinations(range(3), 2)]).mean())
+        pairs = combinations(range(3), 2)
+        return 1 - float(np.mean([matching.mmcs(sae.W_dec[i], sae.W_dec[j], how) for i, j in pairs]))
+
+    if how == "none":
+        assert "consistency" not in held(how).losses(x)
+    else:
+        assert after(1.0) < 0.8 * after(0.0)
+
+
+def test_consistency_warms_up_as_half_a_cosine() -> None:
+    config = TiedTopKConfig(d_in=D_IN, d_sae=D_SAE, k=5, members=2, match_every=1000)
+    sae, x = build("tied_topk", config), pictures()
+    assert isinstance(sae, TiedTopK)
+    found = []
+    for _ in range(103):
+        found.append(float(sae.losses(x)["consistency"].detach()))
+        sae.after_step()
+    full = found[100]
+    assert found[0] == 0 and found[50] == pytest.approx(full / 2, rel=1e-4) and found[102] == pytest.approx(full)
+    assert found[25] == pytest.approx(full * 0.5 * (1 + math.cos(math.pi * 0.75)), rel=1e-4)
+
+
+def test_partners_are_looked_for_every_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    real = matching.partners
+    monkeypatch.setattr(matching, "partners", lambda units, how: looks.append(int(sae.step)) or real(units, how))
+    sae = held("matching", match_every=4)
+    for _ in Training(sae, pictures(), TrainOptions(epochs=2, batch_size=8, lr=0.01)):
+        pass
+    assert looks == [0, 4, 8]
+
+
+def test_an_ensemble_goes_on_where_it_was_with_its_partners() -> None:
+    x, opts = pictures(), TrainOptions(epochs=2, batch_size=8, lr=0.01)
+    whole = held("matching", match_every=7)
+    for _ in Training(whole, x, opts, log_every=1):
+        pass
+    first = Training(held("matching", match_every=7), x, opts, log_every=1)
+    for _ in range(5):
+        next(first)
+    sae = held("matching", seed=1, match_every=7)
+    second = Training(sae, x, opts, log_every=1)
+    second.restore(first.state())
+    for _ in second:
+        pass
+    assert torch.equal(sae.W_enc, whole.W_enc)
+    assert not {"step", "partner", "idle"} & set(sae.state_dict()), "parts of a training, not of the model"
+
+
+# ---- relu_l1, batch_topk, kl by hand
+
+
+def test_relu_l1_by_hand() -> None:
+    sae = with_weights(
+        build("relu_l1", ReluL1Config(d_in=2, d_sae=2, l1_coefficient=0.5)),
+        W_enc=[[1.0, 0.0], [1.0, -2.0]],
+        b_enc=[0.5, 1.0],
+        W_dec=[[0.6, 0.8], [0.0, 1.0]],
+        b_dec=[0.1, 0.0],
+    )
+    x = torch.tensor([[1.0, 1.0], [-1.0, 0.0]])
+    # pre_acts: (2.5, −1), (−.5, 1) → acts (2.5, 0), (0, 1); x_hat (1.6, 2), (.1, 1)
+    out = sae(x)
+    assert out.acts.tolist() == [[2.5, 0.0], [0.0, 1.0]]
+    assert torch.allclose(out.x_hat, torch.tensor([[1.6, 2.0], [0.1, 1.0]]))
+    losses = sae.losses(x)
+    assert float(losses["mse"]) == pytest.approx(((0.6**2 + 1) + (1.1**2 + 1)) / 2), (
+        "summed over inputs, mean of images"
+    )
+    assert float(losses["l1"]) == pytest.approx(0.5 * (2.5 + 1) / 2), "the same at every batch size"
+    assert float(sae.losses(x.repeat(3, 1))["l1"]) == pytest.approx(float(losses["l1"]))
+
+
+def test_l1_cannot_be_cheated_where_rows_are_held() -> None:
+    def train(unit_norm: bool) -> SAE:
+        sae = build("relu_l1", ReluL1Config(d_in=D_IN, d_sae=D_SAE, l1_coefficient=0.05, unit_norm=unit_norm))
+        for _ in Training(sae, pictures(), TrainOptions(epochs=100, batch_size=20, lr=0.01)):
+            pass
+        return sae
+
+    held_rows, free = train(True), train(False)
+    assert torch.allclose(held_rows.W_dec.norm(dim=1), torch.ones(D_SAE), atol=1e-6)
+    assert free.W_dec.norm(dim=1).max() > 1.5
+    x = pictures()
+    assert free(x).acts.sum() < 0.8 * held_rows(x).acts.sum()
+
+
+def slow_batch_topk(pre_acts: np.ndarray, k: int) -> np.ndarray:
+    """The k·B largest of a batch stay, where they are positive."""
+    flat = sorted(((v, i, f) for i, row in enumerate(pre_acts) for f, v in enumerate(row)), reverse=True)
+    acts = np.zeros_like(pre_acts)
+    for v, i, f in flat[: k * len(pre_acts)]:
+        acts[i, f] = max(v, 0.0)
+    return acts
+
+
+def test_batch_topk_trains_on_the_largest_of_the_batch() -> None:
+    sae, x = small("batch_topk").train(), pictures(16)
+    assert isinstance(sae, BatchTopK)
+    with torch.no_grad():
+        acts = slow_batch_topk(sae._pre_acts(x).double().numpy(), 5)
+        assert len(set((acts != 0).sum(1))) > 1, "images take as many as they need"
+        expected = float((torch.from_numpy(acts).float() @ sae.W_dec + sae.b_dec - x).pow(2).mean())
+        assert float(sae.losses(x)["mse"]) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [7, 64, 10_000])
+def test_the_threshold_lets_exactly_k_per_image_pass(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sae_core.variants.batch_topk.CHUNK", chunk)
+    sae, x = small("batch_topk"), pictures(50)
+    assert isinstance(sae, BatchTopK)
+    sae.start(x)
+    with torch.no_grad():
+        sae.finish(x)
+        everything = sae._pre_acts(x).flatten().sort(descending=True).values
+    assert float(everything[5 * 50]) < float(sae.threshold) < float(everything[5 * 50 - 1])
+    assert int((sae(x).acts != 0).sum()) == 5 * 50
+    assert "threshold" in sae.state_dict()
+
+
+def test_without_enough_positive_activations_the_threshold_is_0() -> None:
+    sae, x = small("batch_topk"), pictures(20)
+    assert isinstance(sae, BatchTopK)
+    with torch.no_grad():
+        sae.b_enc.fill_(-100)
+        sae.b_enc[3] = 100
+    sae.finish(x)
+    assert float(sae.threshold) == 0
+    assert int((sae(x).acts != 0).sum()) == 20
+
+
+def test_kl_by_hand() -> None:
+    sae = with_weights(
+        build("kl", KLConfig(d_in=2, d_sae=2, rho=0.25, kl_weight=2.0)),
+        W_enc=[[1.0, 0.0], [0.0, -1.0]],
+        b_enc=[0.0, 0.5],
+        W_dec=[[1.0, 0.0], [0.5, 1.0]],
+        b_dec=[0.5, 0.0],
+    )
+    x = torch.tensor([[1.0, 0.1], [0.5, 2.0]])
+    # x − b_dec: (.5, .1), (0, 2); acts (.5, .4), (0, 0); x_hat (1.2, .4), (.5, 0)
+    out = sae(x)
+    assert torch.allclose(out.acts, torch.tensor([[0.5, 0.4], [0.0, 0.0]]))
+    assert torch.allclose(out.x_hat, torch.tensor([[1.2, 0.4], [0.5, 0.0]]))
+    losses = sae.losses(x)
+    assert float(losses["mse"]) == pytest.approx((0.2**2 + 0.3**2 + 0 + 2**2) / 4)
+    at = {m: 0.25 * math.log(0.25 / m) + 0.75 * math.log(0.75 / (1 - m)) for m in (0.25, 0.2)}
+    assert float(losses["kl"]) == pytest.approx(2 * (at[0.25] + at[0.2]), abs=1e-6)
+
+
+def test_kl_clamps_mean_activations() -> None:
+    sae = build("kl", KLConfig(rho=0.9, kl_weight=1.0, eps=1e-3))
+    assert isinstance(sae, KL)
+    low, high = sae.penalty(torch.tensor([0.0, 7.0])).tolist()
+    assert low == pytest.approx(0.9 * math.log(0.9 / 1e-3) + 0.1 * math.log(0.1 / (1 - 1e-3)), rel=1e-5)
+    assert high == pytest.approx(0.9 * math.log(0.9 / (1 - 1e-3)) + 0.1 * math.log(0.1 / 1e-3), rel=1e-3)
+    with pytest.raises(ValueError, match="rho must be below 1"):
+        KLConfig(rho=1.0)
+
+
+def test_kl_starts_kaiming_uniform() -> None:
+    sae = build("kl", KLConfig(d_in=200, d_sae=400))
+    for W, fan_in in ((sae.W_enc, 200), (sae.W_dec, 400)):
+        reach = math.sqrt(6 / fan_in)
+        assert reach * 0.99 < float(W.abs().max()) <= reach and float(W.std()) == pytest.approx(
+            reach / 3**0.5, rel=0.02
+        )
+    assert not sae.b_enc.any() and not sae.b_dec.any()
+
+
+# ---- dead latents that are started anew
+
+
+@pytest.mark.parametrize("variant", ["topk", "tied_topk", "batch_topk", "relu_l1"])
+def test_dead_latents_start_anew_from_what_is_reconstructed_worst(variant: str) -> None:
+    Config = registry()[variant].Config
+    k = {"k": 3} if "k" in Config.__dataclass_fields__ else {}
+    sae, x = build(variant, Config(d_in=D_IN, d_sae=D_SAE, dead_after=10, **k)), pictures()
+    sae.start(x)
+    before = sae.W_enc.detach().clone()
+    sae.idle[[2, 5]] = 10
+    sae.idle[7] = 9
+    with torch.no_grad():
+        residual = x - sae.decode(sae.encode(x))
+    revived = sae.revive(x, torch.Generator().manual_seed(0))
+    assert revived.nonzero().flatten().tolist() == [2, 5]
+    alive = ~revived
+    assert torch.equal(sae.W_enc[:, alive], before[:, alive]), "the living are left alone"
+    length = 0.2 * before[:, alive].norm(dim=0).mean()
+    for f in (2, 5):
+        row = sae.W_enc[:, f].detach()
+        assert float(row.norm()) == pytest.approx(float(length), rel=1e-5)
+        cosine = torch.nn.functional.cosine_similarity(row[None], residual)
+        assert float(cosine.max()) == pytest.approx(1, abs=1e-5), "the row is an image's residual"
+        assert torch.allclose(sae.W_dec[f], row / row.norm(), atol=1e-3)
+        assert sae.b_enc[f] == 0 and sae.idle[f] == 0
+    assert sae.idle[7] == 9
+
+
+def test_members_of_an_ensemble_have_their_own_dead_latents() -> None:
+    config = TiedTopKConfig(d_in=D_IN, d_sae=D_SAE, k=3, members=2, dead_after=10)
+    sae, x = build("tied_topk", config), pictures()
+    before = sae.W_enc.detach().clone()
+    sae.idle[1, 4] = 10
+    revived = sae.revive(x, torch.Generator().manual_seed(0))
+    assert revived.nonzero().tolist() == [[1, 4]]
+    changed = (sae.W_enc.detach() != before).any(1)
+    assert changed.nonzero().tolist() == [[1, 4]]
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_auxiliary_loss_serves_tied_models_too(members: int) -> None:
+    config = TiedTopKConfig(
+        d_in=D_IN, d_sae=D_SAE, k=3, members=members, dead_after=1000, aux_weight=0.5, consistency="none"
+    )
+    sae, x = build("tied_topk", config).train(), pictures()
+    sae.revival = "aux"
+    assert float(sae.losses(x)["aux"]) == 0
+    sae.idle[..., :6] = 10_000
+    sae.watch = lambda acts: None  # type: ignore[method-assign]
+    found = float(sae.losses(x)["aux"])
+    expected = 0.0
+    for i in range(members):
+        one = sae.member(i)
+        pre, rows = (x @ one.W_enc + one.b_enc)[:, :6].relu(), one.W_dec[:6]
+        expected += 0.5 * float((pre @ rows - (x - one(x).x_hat)).pow(2).mean())
+    assert found == pytest.approx(expected, rel=1e-4)

@@ -5,27 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sae_core.options import option
-from sae_core.sae import SAE, InferenceForm, SAEConfig, keep_topk, register
+from sae_core.sae import SAE, InferenceForm, KConfig, keep_topk, register
 
 
 @dataclass(frozen=True)
-class TopKConfig(SAEConfig):
+class TopKConfig(KConfig):
     """Shape and sparsity of `topk`, and how its dead latents come back."""
 
-    k: int = option(50, "active latents per example", low=1, high=100_000)
-    aux_weight: float = option(0.25, "weight of the loss that revives dead latents", low=0.0, high=10.0)
-    aux_k: int = option(256, "dead latents that share the residual in that loss", low=1, high=100_000)
     shrink: float = option(1e-7, "weight of the squared encoder weights in the loss", low=0.0, high=1.0)
-    dead_after: int = option(4_000, "training images without activity after which a latent is dead", low=1)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.k > self.d_sae:
-            raise ValueError(f"k must be at most d_sae = {self.d_sae}, not {self.k}")
 
 
 @register
@@ -54,27 +44,16 @@ class TopK(SAE):
         "lr": 3e-3,
         "warmup": 0.03,
         "decay_from": 0.5,
+        "revival": "aux",
     }
     config: TopKConfig
-    idle: Tensor
 
     def __init__(self, config: TopKConfig) -> None:
         super().__init__(config)
-        D = nn.functional.normalize(torch.randn(config.d_sae, config.d_in), dim=-1)
-        self.W_enc = nn.Parameter(D.t().contiguous())
-        self.b_enc = nn.Parameter(torch.zeros(config.d_sae))
-        self.W_dec = nn.Parameter(D)
-        self.b_dec = nn.Parameter(torch.zeros(config.d_in))
-        # Images since each latent was last active: part of a training, not of the model.
-        self.register_buffer("idle", torch.zeros(config.d_sae), persistent=False)
+        self._untied()
 
-    @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        self.b_dec.copy_(x.mean(0))
-        # Random directions, but among those the images have: an input that never changes has no gradient and would
-        # show its initial noise for ever.
-        self.W_dec.copy_(nn.functional.normalize(self.W_dec * x.std(0, correction=0), dim=-1))
-        self.W_enc.copy_(self.W_dec.t())
+        self._start_among(x)
 
     def _pre_acts(self, x: Tensor) -> Tensor:
         return (x - self.b_dec) @ self.W_enc + self.b_enc
@@ -86,40 +65,15 @@ class TopK(SAE):
         pre_acts = self._pre_acts(x)
         acts = keep_topk(pre_acts, self.config.k).relu()
         x_hat = self.decode(acts)
-        with torch.no_grad():
-            self.idle += len(x)
-            self.idle[(acts > 0).any(0)] = 0
-            dead = self.idle >= self.config.dead_after
+        self.watch(acts)
         return {
             "mse": (x_hat - x).pow(2).mean(),
-            "aux": self._aux(pre_acts, x - x_hat, dead),
+            **self.aux_loss(pre_acts, x - x_hat),
             "shrink": self.config.shrink / 2 * self.W_enc.pow(2).sum(),
         }
 
-    def _aux(self, pre_acts: Tensor, residual: Tensor, dead: Tensor) -> Tensor:
-        n_dead = int(dead.sum())
-        if n_dead == 0 or self.config.aux_weight == 0:
-            return pre_acts.new_zeros(())
-        pre_dead = pre_acts[:, dead]
-        acts = keep_topk(pre_dead, min(self.config.aux_k, n_dead)).relu()
-        return self.config.aux_weight * (acts @ self.W_dec[dead] - residual.detach()).pow(2).mean()
-
-    @torch.no_grad()
     def after_step(self) -> None:
-        self.W_dec.copy_(nn.functional.normalize(self.W_dec, dim=-1))
+        self._unit_rows()
 
     def inference_form(self) -> InferenceForm:
-        W, D = self.W_enc.detach().cpu(), self.W_dec.detach().cpu()
-        b_enc, b_dec = self.b_enc.detach().cpu(), self.b_dec.detach().cpu()
-        # In float64: the folded bias then differs from subtracting b_dec first by float32's rounding only.
-        b = (b_enc.double() - b_dec.double() @ W.double()).float()
-        return InferenceForm(
-            W=W.numpy(),
-            b=b.numpy(),
-            D=D.numpy(),
-            c=b_dec.numpy(),
-            select="topk",
-            k=self.config.k,
-            threshold=0.0,
-            relu=True,
-        )
+        return self._form(self.W_enc, self._folded_bias(), self.W_dec, self.b_dec, "topk", k=self.config.k, relu=True)

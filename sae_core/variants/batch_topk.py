@@ -1,0 +1,116 @@
+"""BatchTopK: k active latents per example on average, as the examples need them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from sae_core.options import option
+from sae_core.sae import SAE, InferenceForm, KConfig, register
+
+CHUNK = 4096
+"""images looked at together while the threshold is set"""
+
+
+@dataclass(frozen=True)
+class BatchTopKConfig(KConfig):
+    """Shape and sparsity of `batch_topk`."""
+
+    k: int = option(50, "active latents per example, on average", low=1, high=100_000)
+    aux_weight: float = option(0.1, "weight of the auxiliary loss that revives dead latents", low=0.0, high=10.0)
+    shrink: float = option(3e-7, "weight of the squared encoder weights in the loss", low=0.0, high=1.0)
+
+
+@register
+class BatchTopK(SAE):
+    """Untied, pre-bias, unit-norm decoder rows; the k·B largest activations of a batch of B stay.
+
+    ```
+    pre_acts = (x − b_dec) @ W_enc + b_enc
+    training:  acts = ReLU(pre_acts) where among the k·B largest of the batch, else 0
+    in use:    acts = pre_acts where pre_acts > threshold, else 0
+    x_hat    = acts @ W_dec + b_dec,   ‖W_dec[f]‖ = 1
+    loss     = mean (x_hat − x)²  +  aux (see `SAE.aux_loss`)  +  shrink / 2 · ‖W_enc‖²
+    ```
+
+    The threshold is set once, after training: exactly k·N of all activations on the N training images are above it.
+    It is kept with the model, so an image's code never depends on the images beside it.
+
+    Source: Bussmann et al. 2024, "BatchTopK sparse autoencoders" (arXiv 2412.06410).
+    """
+
+    variant = "batch_topk"
+    Config = BatchTopKConfig
+    recipe: ClassVar[dict[str, Any]] = {
+        "epochs": 5,
+        "batch_size": 96,
+        "lr": 4e-3,
+        "warmup": 0.03,
+        "decay_from": 0.5,
+        "revival": "aux",
+    }
+    config: BatchTopKConfig
+    threshold: Tensor
+
+    def __init__(self, config: BatchTopKConfig) -> None:
+        super().__init__(config)
+        self._untied()
+        self.register_buffer("threshold", torch.zeros(()))
+
+    def start(self, x: Tensor) -> None:
+        self._start_among(x)
+
+    def _pre_acts(self, x: Tensor) -> Tensor:
+        return (x - self.b_dec) @ self.W_enc + self.b_enc
+
+    def encode(self, x: Tensor) -> Tensor:
+        pre_acts = self._pre_acts(x)
+        return torch.where(pre_acts > self.threshold, pre_acts, 0.0).relu()
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        pre_acts = self._pre_acts(x)
+        positive = pre_acts.relu()
+        # The smallest that stays: of those equal to it all stay.
+        limit = positive.detach().flatten().kthvalue(positive.numel() - self.config.k * len(x) + 1).values
+        acts = torch.where(positive >= limit, positive, 0.0)
+        x_hat = self.decode(acts)
+        self.watch(acts)
+        return {
+            "mse": (x_hat - x).pow(2).mean(),
+            **self.aux_loss(pre_acts, x - x_hat),
+            "shrink": self.config.shrink / 2 * self.W_enc.pow(2).sum(),
+        }
+
+    def after_step(self) -> None:
+        self._unit_rows()
+
+    @torch.no_grad()
+    def finish(self, x: Tensor) -> None:
+        """Set the threshold: exactly k·N activations on x [N, d_in] are above it (fewer where fewer are positive).
+
+        One pass in which only the k·N + 1 largest so far are kept. It lies between the last that stays and the first
+        that does not: on one of them, rounding would decide about that image.
+        """
+        wanted = self.config.k * len(x) + 1
+        kept = x.new_zeros(0)
+        for start in range(0, len(x), CHUNK):
+            positive = self._pre_acts(x[start : start + CHUNK]).flatten()
+            positive = positive[positive > (kept[-1] if len(kept) >= wanted else 0.0)]
+            kept = torch.cat([kept, positive])
+            if len(kept) >= wanted:
+                kept = kept.topk(wanted).values
+        if len(kept) < wanted:
+            self.threshold.zero_()
+            return
+        stays, goes = kept[-2], kept[-1]
+        between = (stays + goes) / 2
+        self.threshold.copy_(between if between < stays else goes)
+
+    def inference_form(self) -> InferenceForm:
+        b = self._folded_bias()
+        return self._form(
+            self.W_enc, b, self.W_dec, self.b_dec, "threshold", threshold=float(self.threshold), relu=True
+        )
