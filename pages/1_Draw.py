@@ -1,4 +1,4 @@
-"""Draw a digit, or pick one, and watch its sparse code and reconstruction while drawing."""
+"""Draw a digit, or pick one, and watch its sparse code, its terms and its reconstruction while drawing."""
 
 import streamlit as st
 
@@ -6,17 +6,20 @@ from ui import state
 from ui.components.draw import draw, is_empty, take_drawing
 from ui.components.model import put_model
 from ui.measures import show_measures
+from ui.nearest import show_nearest
 from ui.picker import pick_picture
+from ui.verdict import ask, show_sum, show_verdict
 
 take_drawing()
 choice = state.setup("Draw")
 st.caption(
-    "Draw in the black square, or pick or upload a picture. All of it is computed in your browser while the pointer "
-    "moves; when you let go, Python computes it again and prints its numbers below."
+    "Draw in the black square, or pick, upload or drop a picture. All of it is computed in your browser while the "
+    "pointer moves; when you let go, Python computes it again and prints its numbers below."
 )
 pick_picture(choice)
 put_model(choice.model)
-draw(choice)
+asked = ask(choice)
+draw(choice, asked)
 state.follow_feature("draw")
 
 st.subheader("Python's numbers", anchor=False)
@@ -24,4 +27,8 @@ if is_empty():
     st.info("There is nothing drawn yet. Draw a digit, or pick a picture above.", icon=":material/draw:")
 else:
     show_measures(choice)
+    show_sum(choice)
+    if asked is not None:
+        show_verdict(choice, asked)
     state.link("pages/3_Steer.py", "Steer this picture", icon=":material/tune:")
+    show_nearest(choice)

@@ -1,24 +1,34 @@
-"""Switch features of an image off, turn them up, add others, and see what the picture becomes."""
+"""Switch features of an image off, turn them up, add others, and see what it becomes and what it is taken for."""
 
 import streamlit as st
 
-from ui import state
+from ui import state, steering_panels
+from ui.components.classifier import judge, put_judge
 from ui.components.model import put_model
 from ui.components.steer import KEY, show_numbers, steering, strips
 from ui.picker import pick_picture
 
+steering_panels.take_recipe()
 choice = state.setup("Steer")
+steering_panels.after_recipe(choice)
 st.caption(
     "Each strip is one feature this picture uses, the strongest first: switch it off, or drag it up or down, "
-    "and watch the picture change. All of it is computed in your browser while you drag; when you let go, "
-    "Python computes it again and prints its numbers below."
+    "and watch the picture change, and what a classifier takes it for. All of it is computed in your browser while you "
+    "drag; when you let go, Python computes it again and prints its numbers below."
 )
 pick_picture(choice)
 now = steering(choice)
-put_model(choice.model)
-strips(choice, now)
+asked = judge(choice.model)
+with st.container(gap=None):  # what is invisible takes no place
+    put_model(choice.model)
+    put_judge(asked)
+strips(choice, now, asked)
 state.follow_feature(KEY)
 
 st.subheader("Python's numbers", anchor=False)
 show_numbers(choice, now)
+steering_panels.opinion(choice, now, asked)
+steering_panels.change_mind(choice, asked)
+steering_panels.over_many(choice, now, asked)
+steering_panels.recipe_panel(choice, now)
 state.link("pages/1_Draw.py", "Draw another picture", icon=":material/draw:")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from sae_core import load
+from sae_core import load, store
+from sae_core.checkpoints import load_classifier
 from sae_core.metrics import pearson
 from sae_core.preprocess import prepare
 from tests.test_pages import open_page
@@ -93,3 +95,54 @@ def test_a_hostile_drawing_changes_nothing(drawing: dict[str, Any]) -> None:
     assert not at.exception
     assert any("could not be read" in w.value for w in at.warning)
     assert "chosen_image" not in at.session_state or at.session_state["chosen_image"] is None
+
+
+@pytest.mark.parametrize("model", ["topk-1024-k50", "tied-topk-1024-k50", "relu-l1-1024", "exp3-kl-98-rho0.1"])
+def test_python_says_how_exact_the_sum_is(model: str) -> None:
+    at = open_page("pages/1_Draw.py", model=model, data="digits", image="digits-test-5")
+    assert not at.exception, at.exception
+    said = [m for c in at.caption if (m := re.search(r"all (\d+) terms.* by at most (\S+)\.$", c.value))]
+    assert len(said) == 1
+    sae = load(model)
+    x = torch.from_numpy(np.array(state.find_picture("digits-test-5").x))[None]
+    assert int(said[0][1]) == int((sae(sae.read(x)).acts != 0).sum())
+    assert 0 <= float(said[0][2]) <= 1e-5
+
+
+@pytest.mark.parametrize("model", ["topk-1024-k50", "exp3-kl-98-rho0.1"])
+def test_the_verdict_is_the_classifiers(model: str) -> None:
+    at = open_page("pages/1_Draw.py", model=model, data="digits", image="digits-test-5")
+    judged = sent_to_pad(at)["judge"]
+    sae, net = load(model), load_classifier(judged["id"].partition("@")[0])
+    x = torch.from_numpy(np.array(state.find_picture("digits-test-5").x))[None]
+    h = sae.read(x)
+    h_hat = sae(h).x_hat
+    layer = sae.reader is not None
+    rows = (
+        net.logits(torch.cat([h, h_hat])).softmax(-1) if layer else net.probabilities(torch.cat([x, h_hat]).clamp(0, 1))
+    )
+    shown = {m.label: m.value for m in at.metric}
+    for row, what in zip(rows, ("input", "reconstruction"), strict=True):
+        assert shown[f"Classifier on the {what}"] == f"{int(row.argmax())}, {100 * float(row.max()):.1f} %"
+    table = next(d.value for d in at.dataframe if "reconstruction" in d.value)
+    np.testing.assert_allclose(table[["input", "reconstruction"]].to_numpy().T, rows.detach(), atol=1e-6)
+    assert judged["sameLayer"] == layer and "% right on" in judged["said"]
+
+
+def test_without_a_classifier_there_are_no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.verdict.judge", lambda model: None)
+    at = open_page("pages/1_Draw.py")
+    assert not at.exception, at.exception
+    assert sent_to_pad(at)["judge"] is None
+    assert not [m for m in at.metric if m.label.startswith("Classifier")]
+
+
+def test_a_damaged_classifier_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(asked: object) -> None:
+        raise store.CheckpointError("its weights are damaged.")
+
+    monkeypatch.setattr("ui.verdict.put_judge", damaged)
+    at = open_page("pages/1_Draw.py")
+    assert not at.exception, at.exception
+    assert any("damaged" in i.value for i in at.info)
+    assert sent_to_pad(at)["judge"] is None

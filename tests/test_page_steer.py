@@ -10,11 +10,14 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from sae_core import CheckpointError, load
+from sae_core import CheckpointError, load, load_dataset, steering
+from sae_core.checkpoints import load_classifier
 from sae_core.metrics import pearson
-from sae_core.steering import Steered, steer
+from sae_core.recipes import Recipe, pack
+from sae_core.steering import Edit, Edits, Steered, steer
 from tests.test_pages import open_page
 from ui import state
+from ui.components.classifier import DEFAULT
 
 PAGE = "pages/3_Steer.py"
 IMAGE = "digits-test-3"
@@ -133,6 +136,9 @@ def test_edits_that_come_late_stay_with_the_picture_they_were_made_for() -> None
         {"added": None},
         {"mode": "both"},
         {"mode": ["plain"]},
+        {"solo": [1024]},
+        {"solo": "all"},
+        {"solo": 3},
     ],
 )
 def test_hostile_edits_change_nothing(edits: dict[str, Any]) -> None:
@@ -176,3 +182,148 @@ def test_sliders_without_statistics_say_so(monkeypatch: pytest.MonkeyPatch) -> N
     data = sent_to_strips(at)
     assert data["high"] is None
     assert "twice" in data["note"]
+
+
+# ---- the classifier, many images, recipes
+
+
+def classifier_says(at: AppTest) -> str:
+    return next(m.value for m in at.markdown if m.value.startswith("The classifier says"))
+
+
+def test_only_some_features() -> None:
+    at = opened()
+    f, g = steering.used(expected({})[1].acts[0])[:2]
+    send(at, edits={f: 1.0}, solo=[f, g])
+    assert not at.exception, at.exception
+    x = torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
+    sae, judge = load("topk-1024-k50"), load_classifier(DEFAULT)
+    result = steer(sae, x, {f: 1.0}, solo=[f, g])
+    assert numbers(at)["L0, edited"] == "2 (was 50)"
+    assert numbers(at)["Largest change"] == f"{float((result.steered - x).abs().max()):.4f}"
+    before, after = steering.opinion(sae, judge, x, {f: 1.0}, solo=[f, g])
+    table = next(m.value for m in at.markdown if m.value.startswith("| class"))
+    for c, line in enumerate(table.splitlines()[2:]):
+        shown = [float(cell.strip(" %")) for cell in line.strip("|").split("|")[1:]]
+        assert shown[:2] == pytest.approx([100 * float(before[0, c]), 100 * float(after[0, c])], abs=0.01)
+    assert f"**{int(after.argmax())}**" in classifier_says(at)
+    assert sent_to_strips(at)["solo"] == [f, g]
+
+
+def test_without_the_classifier_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.components.classifier.DEFAULT", "no-such-classifier")
+    at = opened()
+    assert not at.exception, at.exception
+    assert sent_to_strips(at)["judge"] is None
+    assert any("not at hand" in i.value for i in at.info)
+
+
+def test_another_opinion_becomes_the_edits() -> None:
+    at = opened()
+    at.button("find_edits").click().run()
+    assert not at.exception, at.exception
+    mind, data = at.session_state["mind"], sent_to_strips(at)
+    found = mind["result"]
+    assert found.success and at.success
+    assert {int(f): v for f, v in data["edits"].items()} == found.edits
+    assert data["push"] and data["mode"] == mind["mode"]
+    assert f"**{mind['target']}**" in classifier_says(at)
+    assert any(f"in {100 * mind['random']:.0f} % of 100" in c.value for c in at.caption)
+    path = next(m.value for m in at.markdown if m.value.startswith("1. feature"))
+    assert len(path.splitlines()) == len(found.edits)
+    again = data["push"]
+    send(at, edits={3: 1.0})
+    assert sent_to_strips(at)["edits"] == {"3": 1.0}
+    assert sent_to_strips(at)["push"] == again, "the browser would take its own edits for Python's"
+
+
+def test_a_mind_that_stays_leaves_the_edits(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = steering.change_mind
+    monkeypatch.setattr(steering, "change_mind", lambda *a, **k: find(*a, **k, max_edits=1, steps=(0.01,)))
+    at = opened()
+    f = strongest()
+    send(at, edits={f: 0})
+    at.button("find_edits").click().run()
+    assert not at.exception, at.exception
+    assert any("Your edits stay" in w.value for w in at.warning)
+    assert sent_to_strips(at)["edits"] == {str(f): 0.0}
+    assert sent_to_strips(at)["push"] is None
+
+
+def test_over_many_images() -> None:
+    at = opened()
+    assert not [b for b in at.button if b.key == "measure_many"]
+    assert any("no edit yet" in c.value for c in at.caption)
+    f = strongest()
+    send(at, edits={f: 3.0}, mode="plain")
+    at.button("measure_many").click().run()
+    assert not at.exception, at.exception
+    images = load_dataset("digits", "test")
+    _, found, where = at.session_state["many"]
+    assert found.n == min(1000, len(images)) and where.startswith("digits/test")
+    assert len(at.get("plotly_chart")) == 4
+    send(at, edits={f: 2.0}, mode="plain")
+    assert not at.get("plotly_chart"), "another edit's figures stay on the page"
+
+
+def recipe(edits: Edits, **more: Any) -> Recipe:
+    model = state.models()[0]["topk-1024-k50"]
+    return Recipe("mine", more.pop("model", model.id), edits, picture=more.pop("picture", IMAGE), **more)
+
+
+def test_a_recipe_in_the_address_is_used_once() -> None:
+    f = strongest()
+    at = open_page(PAGE, recipe=pack(recipe({f: Edit("scale", 0.5)}, mode="plain", solo=(f,))))
+    assert not at.exception and not at.warning
+    data = sent_to_strips(at)
+    assert data["picture"]["ref"] == IMAGE and data["mode"] == "plain" and data["solo"] == [f]
+    assert data["edits"][str(f)] == pytest.approx(0.5 * float(expected({})[1].acts[0, f]))
+    send(at, edits={f: 0})
+    assert sent_to_strips(at)["edits"] == {str(f): 0.0}
+    assert "".join(at.query_params["image"]) == IMAGE
+
+
+def test_a_recipe_without_a_picture_keeps_the_chosen_one() -> None:
+    at = open_page(PAGE, recipe=pack(recipe({3: 1.0}, picture=None)), data="digits", image="digits-test-7")
+    assert not at.exception and not at.warning
+    data = sent_to_strips(at)
+    assert data["picture"]["ref"] == "digits-test-7" and data["edits"] == {"3": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("packed", "why"),
+    [
+        ("nonsense", "damaged"),
+        ("%%%", "damaged"),
+        ("A" * 200_000, "far too large"),
+        (pack(recipe({5000: 1.0})), "no feature 5000"),
+        (pack(recipe({1: 1.0}, solo=(5000,))), "no feature 5000"),
+        (pack(recipe({1: 1.0}, model="nothing@0123456789ab")), "nothing is not here"),
+        (pack(recipe({1: 1.0}, model="topk-1024-k50@0123456789ab")), "other weights"),
+        (pack(recipe({1: 1.0}, picture="digits-test-999999")), "no number 999999"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_is_explained(packed: str, why: str) -> None:
+    at = open_page(PAGE, recipe=packed, data="digits")
+    assert not at.exception, at.exception
+    assert any(why in w.value for w in at.warning), [w.value for w in at.warning]
+    assert sent_to_strips(at)["edits"] == {}
+
+
+def test_a_recipe_is_kept_and_used_again() -> None:
+    at = opened()
+    f = strongest()
+    assert at.button("recipe_keep").disabled
+    send(at, edits={f: 0.25}, solo=[f, 3])
+    at.text_input("recipe_name").set_value("quarter").run()
+    at.button("recipe_keep").click().run()
+    assert list(at.session_state["recipes"]) == ["quarter"]
+    send(at, edits={})
+    at.button("recipe_use").click().run()
+    assert not at.exception and not at.warning
+    data = sent_to_strips(at)
+    assert data["edits"] == {str(f): 0.25} and data["solo"] == [f, 3] and data["push"]
+    at.text_input("recipe_name").set_value("../x").run()
+    assert not at.exception
+    assert at.button("recipe_keep").disabled
+    assert any("cannot name a recipe" in c.value for c in at.caption)

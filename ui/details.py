@@ -62,7 +62,7 @@ def nothing_open(stats: FeatureStats | None) -> None:
 
     st.subheader("No feature open", anchor=False)
     st.markdown(
-        "Each tile is one feature: 784 weights as a 28×28 picture. **Click a tile** to see how often it is "
+        "Each tile is one feature: its weights as a 28×28 picture. **Click a tile** to see how often it is "
         "active, for which digits and on which images. With the keyboard: tab to the wall, move with the "
         "arrow keys, open with Enter."
     )
@@ -76,6 +76,7 @@ def feature(choice: state.Choice, f: int, stats: FeatureStats | None) -> None:
     from ui import figures  # after the wall: importing plotly takes as long as painting all else
 
     encoder, decoder = _rows(choice.model)
+    layer = choice.model.sae.reader is not None
     _head(f, len(decoder))
     if stats is not None:
         _numbers(f, stats)
@@ -88,6 +89,7 @@ def feature(choice: state.Choice, f: int, stats: FeatureStats | None) -> None:
     tiles("feature-detail", choice.model, pictures, label=f"Feature {f}", size=96)
     st.caption(
         "Weights: orange is positive, blue negative, each picture over its own largest."
+        + (" They are a hidden layer's, taken to the pixels through classifier and generator." if layer else "")
         + (" Mean: of the images on which it is active, weighted by its activation." if stats is not None else "")
     )
     if stats is not None and not stats.dead[f]:
@@ -224,7 +226,7 @@ def _nearest(choice: state.Choice, f: int, name: str, rows: np.ndarray, said: li
 
     st.markdown(
         f"**Nearest by {name}** · cosine",
-        help=f"Cosine of the two features' {name} rows u, v over all pixels: ⟨u, v⟩ / (‖u‖ ‖v‖).",
+        help=f"Cosine of the two features' {name} rows u, v over all that the SAE reads: ⟨u, v⟩ / (‖u‖ ‖v‖).",
     )
     shown = [
         Tile(
@@ -249,7 +251,7 @@ def _nearest(choice: state.Choice, f: int, name: str, rows: np.ndarray, said: li
 
 @lru_cache(maxsize=4)
 def _rows(model: state.Model) -> tuple[np.ndarray, np.ndarray]:
-    """A model's encoder rows (columns of W) and decoder rows, each [d_sae, d_in]."""
+    """A model's encoder rows (columns of W) and decoder rows, each [d_sae, d_in]: over what it reads."""
     form = model.sae.inference_form()
     return np.ascontiguousarray(form.W.T), form.D
 

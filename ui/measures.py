@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from sae_core.store import list_checkpoints
 from ui import state
 
 
@@ -14,13 +13,15 @@ def model_table() -> None:
     from sae_core.metrics import FORMULAS
 
     rows = []
-    for c in list_checkpoints()[0]:
+    for model in state.models()[0].values():
+        c = model.info
         on = f"{c.training['data']}/test"
-        m = c.metrics.get(on, {})
+        m = c.metrics_of(model.member).get(on, {})
         rows.append(
             {
-                "model": c.name,
+                "model": model.name,
                 "kind": c.variant,
+                "reads": c.config.get("reads", "pixels").partition("@")[0],
                 "latents": c.config["d_sae"],
                 "Pearson": m.get("pearson"),
                 "FVU": m.get("fvu"),
@@ -36,6 +37,9 @@ def model_table() -> None:
         rows,
         hide_index=True,
         column_config={
+            "reads": st.column_config.TextColumn(
+                help="Pixels, or the classifier whose hidden layer it reads. Pearson and FVU are over what it reads."
+            ),
             "Pearson": number(format="%.4f", help=FORMULAS["pearson"]),
             "FVU": number(format="%.4f", help=FORMULAS["fvu"]),
             "L0": number(format="%.1f", help=FORMULAS["l0"]),
@@ -52,14 +56,20 @@ def show_measures(choice: state.Choice) -> None:
 
     sae = choice.model.sae
     with torch.no_grad():
-        x = sae.read(torch.from_numpy(np.array(choice.picture.x))[None])
+        x = sae.read(torch.from_numpy(np.array(choice.picture.x))[None])  # what is measured is what it reads
         out, code = sae(x), sae.sparse_code(x)
     active = code.values[0] != 0
     indices, values = code.indices[0][active].tolist(), code.values[0][active].tolist()
     st.caption(f"{choice.picture.what} through **{choice.model.name}** (one image, n = 1)")
     with st.container(horizontal=True, gap="large"):
-        st.metric("Pearson", f"{float(pearson(x, out.x_hat)[0]):.4f}", help=FORMULAS["pearson"], width="content")
-        st.metric("MSE per pixel", f"{float(mse(x, out.x_hat)[0]):.5f}", help=FORMULAS["mse"], width="content")
+        r, error = f"{float(pearson(x, out.x_hat)[0]):.4f}", f"{float(mse(x, out.x_hat)[0]):.5f}"
+        if sae.reader is None:
+            st.metric("Pearson", r, help=FORMULAS["pearson"], width="content")
+            st.metric("MSE per pixel", error, help=FORMULAS["mse"], width="content")
+        else:
+            units = f"the {x.shape[1]} units of the hidden layer h"
+            st.metric("Pearson(h, ĥ)", r, help=f"Correlation between h and ĥ over {units}.", width="content")
+            st.metric("MSE per unit", error, help=f"Mean over {units} of (ĥ − h)².", width="content")
         st.metric("L0", f"{len(indices)} of {sae.config.d_sae:,}", help=FORMULAS["l0"], width="content")
         if indices:
             st.metric("Strongest", f"{values[0]:.3f}", f"feature {indices[0]}", delta_color="off", width="content")

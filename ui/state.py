@@ -45,8 +45,10 @@ class Model:
     """A model a person can choose; its weights are loaded when they are first asked for."""
 
     name: str
+    """as `load` takes it: "NAME", or "NAME/0" for a member of an ensemble"""
     hash: str
     path: Path
+    member: int = 0
 
     @property
     def id(self) -> str:
@@ -56,7 +58,7 @@ class Model:
     @property
     def sae(self) -> SAE:
         """The SAE on the CPU, shared by everyone on this server: never change it."""
-        return _load(self.path, self.hash)
+        return _load(self.path, self.hash, self.member)
 
     @property
     def info(self) -> store.Checkpoint:
@@ -67,30 +69,38 @@ class Model:
     def measured(self) -> list[str]:
         """The data sets whose training split its feature statistics were made on, its own training data first."""
         own = self.info.training["data"]
-        found = [n for n in dataset_names() if store.stats_path(self.path, n, "train").is_file()]
+        found = [n for n in dataset_names() if store.stats_path(self.path, n, "train", self.member).is_file()]
         return sorted(found, key=lambda n: n != own)
 
     def stats(self, dataset: str, split: str = "train") -> FeatureStats:
         """Feature statistics over a split. CheckpointError when they were not made."""
-        return _stats(self.path, self.hash, dataset, split)
+        return _stats(self.path, self.hash, dataset, split, self.member)
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, hash: str) -> SAE:
+def _load(path: Path, hash: str, member: int) -> SAE:
     import torch
 
     from sae_core.checkpoints import load
 
     # One image is a few hundred microseconds of work: more threads only get in each other's way.
     torch.set_num_threads(1)
-    return load(path)
+    return load(path).member(member)
 
 
 @lru_cache(maxsize=16)
-def _stats(path: Path, hash: str, dataset: str, split: str) -> FeatureStats:
+def _stats(path: Path, hash: str, dataset: str, split: str, member: int) -> FeatureStats:
     from sae_core import features
 
-    return features.read(path, dataset, split)
+    return features.read(path, dataset, split, member)
+
+
+def models() -> tuple[dict[str, Model], list[str]]:
+    """Every SAE a person can choose, each member of an ensemble for itself, and a sentence for each broken folder."""
+    found, broken = store.list_checkpoints()
+    several = [(c, i) for c in found if c.is_sae for i in range(c.members)]
+    listed = [Model(f"{c.name}/{i}" if c.members > 1 else c.name, c.hash, c.path, i) for c, i in several]
+    return {m.name: m for m in listed}, broken
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,17 +151,16 @@ def setup(title: str) -> Choice:
     _take_url(title)
     st.title(title, anchor=False)
     navigation = st.sidebar.container()
-    found, broken = store.list_checkpoints()
-    models = {c.name: Model(c.name, c.hash, c.path) for c in found}
+    found, broken = models()
     with st.sidebar:
-        if models:
-            model = models[_select("model", "Model", list(models), DEFAULT_MODEL)]
+        if found:
+            model = found[_select("model", "Model", list(found), DEFAULT_MODEL)]
         here = [n for n in dataset_names() if dataset_info(n).is_here(default_data_dir())]
         data = _select("data", "Pictures from", here, "mnist")
         _offer_downloads(here)
         for sentence in broken:
             st.warning(f"A model was left out. {sentence}", icon=":material/warning:")
-    if not models:
+    if not found:
         with navigation:
             _navigation()
         st.info("There is no model here yet. Train one: `python -m sae_core train topk`")

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from sae_core import load, steering
+from sae_core.checkpoints import load_classifier
+from sae_core.recipes import Recipe, pack
 from ui import state
+from ui.components.classifier import DEFAULT
 
 playwright = pytest.importorskip("playwright.sync_api")
 Page, Locator, expect = playwright.Page, playwright.Locator, playwright.expect
 
 IMAGE = "digits-test-3"
+HIDDEN = "exp3-kl-98-rho0.1"
 PIXELS = """canvas => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
   return Array.from({ length: data.length / 4 }, (_, i) => data[4 * i]);
@@ -174,10 +182,14 @@ def test_keys_work_and_never_reach_streamlit(steer: Page) -> None:
     toggle.focus()
     toggle.press("Space")
     expect(steer.get_by_test_id("steer")).to_have_attribute("data-l0", "49")
+    toggle.press("ArrowDown")  # from strip to strip
+    expect(steer.get_by_test_id("strip-toggle").nth(1)).to_be_focused()
+    steer.get_by_test_id("strip-toggle").nth(1).press("ArrowUp")
+    expect(toggle).to_be_focused()
     toggle.press("c")  # Streamlit's own key for "clear caches"
     expect(steer.get_by_role("dialog")).to_have_count(0)
     unnamed = steer.get_by_test_id("steer").evaluate(
-        """root => [...root.querySelectorAll("button, input")].filter(
+        """root => [...root.querySelectorAll("button, input, select")].filter(
              e => !(e.ariaLabel ?? e.innerText) && !e.labels?.length && e.type !== "checkbox").length"""
     )
     assert unnamed == 0
@@ -215,3 +227,247 @@ def test_a_number_opens_the_feature(steer: Page) -> None:
     f = strip.get_attribute("data-feature")
     strip.get_by_test_id("strip-open").click()
     steer.wait_for_url(f"**/Features?*feature={f}*")
+
+
+# ---- what the classifier says, groups, solo, undo, and edits that Python makes
+
+
+def share(page: Page, of: str = "steered") -> np.ndarray:
+    """The probabilities that the bars of one picture show."""
+    bars = page.get_by_test_id(f"opinion-{of}").get_by_test_id("class-bar")
+    return np.array(bars.evaluate_all("rows => rows.map(row => +row.dataset.p)"))
+
+
+def edits_on(page: Page) -> dict[int, float]:
+    """The edited strips and where their sliders stand."""
+    found = page.locator(".strip.edited").evaluate_all(
+        "items => items.map(item => [+item.dataset.feature, +item.querySelector('.slider').value])"
+    )
+    return {int(f): v for f, v in found}
+
+
+def by_python(edits: dict[int, float], mode: str, solo: list[int] | None = None, model: str = "topk-1024-k50") -> Any:
+    x = torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
+    judge = load_classifier("exp3-classifier" if model == HIDDEN else DEFAULT)
+    return [p[0].numpy() for p in steering.opinion(load(model), judge, x, edits, mode, solo)]
+
+
+def wait_for_bars(page: Page) -> None:
+    page.wait_for_function(
+        """element => [...element.querySelectorAll('[data-testid=class-bar]')].some(row => row.dataset.p)""",
+        arg=page.get_by_test_id("opinion-steered").element_handle(),
+    )
+
+
+def test_the_bars_say_what_python_says(steer: Page) -> None:
+    wait_for_bars(steer)
+    assert len(share(steer)) >= 10
+    np.testing.assert_allclose(share(steer), by_python({}, "error-preserving")[1], atol=1e-3)
+    np.testing.assert_allclose(share(steer, "original"), by_python({}, "error-preserving")[1], atol=1e-3)
+    np.testing.assert_allclose(share(steer, "reconstruction"), by_python({}, "plain")[1], atol=1e-3)
+    before = share(steer)
+    grab(steer, steer.get_by_test_id("strip-slider").first, 0.02)
+    steer.wait_for_function("root => root.dataset.change > 0", arg=steer.get_by_test_id("steer").element_handle())
+    steer.wait_for_timeout(100)
+    assert (share(steer) != before).any(), "the bars wait for Python"
+    assert live(steer)["answered"] == "0"
+    steer.mouse.up()
+    answered(steer, 1)
+    for mode in ("error-preserving", "plain"):
+        steer.get_by_test_id(f"mode-{mode}").check()
+        steer.wait_for_timeout(200)
+        was, after = by_python(edits_on(steer), mode)
+        np.testing.assert_allclose(share(steer), after, atol=1e-3)
+        ghosts = steer.get_by_test_id("opinion-steered").locator(".ghost")
+        widths = np.array(ghosts.evaluate_all("all => all.map(e => parseFloat(e.style.width))"))
+        np.testing.assert_allclose(widths / 100, was, atol=1e-3)
+
+
+def test_a_strip_is_set_scaled_widened_and_kept_alone(steer: Page) -> None:
+    root, strip = steer.get_by_test_id("steer"), steer.get_by_test_id("strip").nth(1)
+    f = int(strip.get_attribute("data-feature") or "")
+    at = float(strip.get_by_test_id("strip-slider").input_value())
+    high = float(strip.get_by_test_id("strip-slider").get_attribute("max") or "")
+    strip.get_by_test_id("strip-more").click()
+    strip.get_by_test_id("strip-wider").click()
+    assert float(strip.get_by_test_id("strip-slider").get_attribute("max") or "") == pytest.approx(2 * high)
+    expect(strip.get_by_test_id("strip-wider")).to_be_focused()
+    strip.get_by_test_id("strip-scale").fill("-0.5")
+    strip.get_by_test_id("strip-scale").press("Enter")
+    assert edits_on(steer)[f] == pytest.approx(-0.5 * at, abs=1e-6)
+    strip.get_by_test_id("strip-set").fill("3.25")
+    strip.get_by_test_id("strip-set").press("Enter")
+    assert edits_on(steer) == {f: 3.25}
+    same_numbers(steer)
+    strip.get_by_test_id("strip-solo").click()
+    expect(root).to_have_attribute("data-l0", "1")
+    expect(steer.get_by_test_id("solo-note")).to_contain_text("Only 1 feature")
+    same_numbers(steer)
+    np.testing.assert_allclose(share(steer), by_python({f: 3.25}, "error-preserving", [f])[1], atol=1e-3)
+    steer.get_by_test_id("strip-toggle").first.check()  # one that comes back is among the only ones
+    expect(root).to_have_attribute("data-l0", "2")
+    steer.get_by_test_id("solo-end").click()
+    expect(root).to_have_attribute("data-l0", "50")
+    expect(steer.get_by_test_id("solo-note")).to_be_hidden()
+
+
+def test_undo_and_redo(steer: Page) -> None:
+    root = steer.get_by_test_id("steer")
+    expect(steer.get_by_test_id("undo")).to_be_disabled()
+    steer.get_by_test_id("strip-toggle").first.uncheck()
+    grab(steer, steer.get_by_test_id("strip-slider").nth(2), 0.9)
+    steer.mouse.up()
+    two = edits_on(steer)
+    assert len(two) == 2
+    steer.get_by_test_id("all-off").click()
+    expect(root).to_have_attribute("data-l0", "0")
+    steer.get_by_test_id("undo").click()
+    assert edits_on(steer) == two
+    steer.get_by_test_id("strip-toggle").nth(4).press("Control+z")  # a whole drag is one step
+    assert len(edits_on(steer)) == 1
+    steer.get_by_test_id("undo").click()
+    expect(root).to_have_attribute("data-change", "0")
+    expect(steer.get_by_test_id("undo")).to_be_disabled()
+    steer.get_by_test_id("redo").click()
+    steer.get_by_test_id("redo").click()
+    assert edits_on(steer) == two
+    same_numbers(steer)
+
+
+def test_the_features_of_a_class(steer: Page) -> None:
+    steer.get_by_test_id("group").select_option("7")
+    steer.get_by_test_id("group-n").fill("5")
+    steer.get_by_test_id("group-n").press("Enter")
+    strips = steer.get_by_test_id("strip")
+    expect(strips).to_have_count(5)
+    shown = strips.evaluate_all("items => items.map(item => +item.dataset.feature)")
+    stats = state.models()[0]["topk-1024-k50"].stats("digits")
+    from sae_core.features import key_features
+
+    assert shown == key_features(stats, "lift")[7][:5].tolist()
+    expect(steer.get_by_test_id("steer")).to_have_attribute("data-change", "0")
+    steer.get_by_test_id("group-only").click()
+    expect(steer.get_by_test_id("steer")).to_have_attribute("data-solo", "5")
+    same_numbers(steer)
+    steer.get_by_test_id("reset").click()
+    expect(steer.get_by_test_id("steer")).to_have_attribute("data-change", "0")
+    steer.get_by_test_id("group").select_option("")
+    expect(strips).to_have_count(50)
+
+
+def test_a_feature_chosen_on_the_wall_gets_a_strip(page: Page, app: str) -> None:
+    used = by_code("topk-1024-k50")
+    f = next(g for g in range(1024) if g not in used)
+    page.goto(f"{app}/Steer?model=topk-1024-k50&data=digits&image={IMAGE}&feature={f}")
+    ready(page)
+    expect(page.get_by_test_id("strip").first).to_have_attribute("data-feature", str(f))
+    page.get_by_label(f"remove feature {f}").click()
+    expect(page.get_by_test_id("strip")).to_have_count(50)
+
+
+def by_code(model: str) -> list[int]:
+    x = torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
+    return steering.used(load(model)(x).acts[0])
+
+
+def test_its_mind_is_changed_and_the_strips_move(steer: Page) -> None:
+    steer.get_by_test_id("strip-toggle").first.uncheck()
+    answered(steer, 1)
+    mine = edits_on(steer)
+    steer.get_by_role("button", name="Find edits").click()
+    steer.get_by_text("edits at random").or_(steer.get_by_text("edit at random")).wait_for(timeout=20_000)
+    text = steer.get_by_test_id("stAlert").inner_text()
+    target = int(text.split("says ")[1].split()[0])
+    found = edits_on(steer)
+    assert found and found != mine
+    steer.wait_for_timeout(300)
+    assert share(steer).argmax() == target
+    np.testing.assert_allclose(share(steer), by_python(found, "error-preserving")[1], atol=1e-3)
+    same_numbers(steer)
+    steer.get_by_test_id("undo").click()
+    assert edits_on(steer) == mine
+
+
+def test_a_recipe_in_the_address(page: Page, app: str) -> None:
+    model, (f, g) = state.models()[0]["topk-1024-k50"], by_code("topk-1024-k50")[:2]
+    other = next(h for h in range(1024) if h not in by_code("topk-1024-k50"))
+    recipe = Recipe("mine", model.id, {f: 0.0, other: 2.5}, "plain", (f, g, other), IMAGE)
+    page.goto(f"{app}/Steer?recipe={pack(recipe)}")
+    page.get_by_test_id("strip").first.wait_for(timeout=60_000)
+    root = page.get_by_test_id("steer")
+    expect(root).to_have_attribute("data-edits", "2")
+    expect(root).to_have_attribute("data-solo", "3")
+    expect(root).to_have_attribute("data-l0", "2")
+    assert edits_on(page) == {other: 2.5, f: 0}
+    assert page.get_by_test_id("mode-plain").is_checked()
+    same_numbers(page)
+    page.get_by_role("button", name="Another").click()
+    expect(root).to_have_attribute("data-edits", "0")
+    page.reload()
+    page.get_by_test_id("strip").first.wait_for(timeout=60_000)
+    expect(root).to_have_attribute("data-edits", "0"), "the recipe came back over another picture"
+
+
+def test_a_recipe_goes_out_and_comes_back(steer: Page, tmp_path: Path) -> None:
+    steer.get_by_test_id("strip-toggle").nth(2).uncheck()
+    answered(steer, 1)
+    mine = edits_on(steer)
+    assert mine
+    with steer.expect_download() as download:
+        steer.get_by_role("button", name="JSON", exact=True).click()
+    path = tmp_path / download.value.suggested_filename
+    download.value.save_as(path)
+    assert path.name == "my-recipe.json"
+    steer.get_by_test_id("reset").click()
+    expect(steer.get_by_test_id("steer")).to_have_attribute("data-edits", "0")
+    answered(steer, 2)
+    upload = steer.locator("input[type=file]").last
+    upload.set_input_files(path)
+    expect(steer.get_by_test_id("steer")).to_have_attribute("data-edits", "1")
+    assert edits_on(steer) == mine
+    same_numbers(steer)
+    (tmp_path / "other.json").write_text('{"format": "cake"}')
+    upload.set_input_files(tmp_path / "other.json")
+    expect(steer.get_by_test_id("stAlert")).to_contain_text("not a recipe")
+    assert edits_on(steer) == mine
+
+
+def test_a_telephone_with_touch(browser: Any, app: str) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{app}/Steer?model=topk-1024-k50&data=digits&image={IMAGE}")
+    ready(page)
+    assert page.get_by_test_id("steer").evaluate("root => root.scrollWidth <= root.clientWidth")
+    page.get_by_test_id("strip-toggle").first.tap()
+    expect(page.get_by_test_id("steer")).to_have_attribute("data-l0", "49")
+    page.get_by_test_id("strip-more").nth(1).tap()
+    page.get_by_test_id("strip-solo").tap()
+    expect(page.get_by_test_id("steer")).to_have_attribute("data-l0", "1")
+    assert page.get_by_test_id("steer").evaluate("root => root.scrollWidth <= root.clientWidth")
+    heights = page.get_by_test_id("steer").evaluate(
+        "root => [...root.querySelectorAll('button, select, .slider')].map(e => e.offsetHeight).filter(h => h)"
+    )
+    assert min(heights) >= 26
+    context.close()
+
+
+@pytest.mark.skipif(
+    not (Path(__file__).parents[2] / "checkpoints" / HIDDEN).is_dir(),
+    reason=f"{HIDDEN} is not among the bundled models",
+)
+def test_only_the_top_30_of_a_class_on_a_hidden_layer(page: Page, app: str) -> None:
+    page.goto(f"{app}/Steer?model={HIDDEN}&data=digits&image={IMAGE}")
+    ready(page)
+    wait_for_bars(page)
+    np.testing.assert_allclose(share(page), by_python({}, "error-preserving", model=HIDDEN)[1], atol=1e-3)
+    button = page.get_by_test_id("group-only")
+    expect(button).to_have_text(f"Only the top 30 of {share(page).argmax()}")
+    button.click()
+    expect(page.get_by_test_id("steer")).to_have_attribute("data-solo", "30")
+    solo = page.get_by_test_id("strip").evaluate_all("items => items.map(item => +item.dataset.feature)")
+    assert len(solo) == 30
+    for mode in ("error-preserving", "plain"):
+        page.get_by_test_id(f"mode-{mode}").check()
+        page.wait_for_timeout(200)
+        np.testing.assert_allclose(share(page), by_python({}, mode, solo, HIDDEN)[1], atol=1e-3)
+        same_numbers(page)

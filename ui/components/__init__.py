@@ -20,8 +20,11 @@ def _text(name: str) -> str:
 
 
 def register(name: str, *before: str) -> Any:
-    """The component NAME.js with NAME.css and NAME.html where they exist; `before` are scripts it needs."""
-    js = "\n".join(_text(part) for part in ("engine.js", *before, f"{name}.js"))
-    return st.components.v2.component(
-        f"sae_{name}", html=_text(f"{name}.html") or "<div></div>", css=_text(f"{name}.css"), js=js
-    )
+    """The component NAME.js with NAME.css and NAME.html where they exist.
+
+    `before` are the scripts PART.js it needs, each with its PART.css where there is one.
+    """
+    parts = [*before, name]
+    js = "\n".join(_text(f"{part}.js") for part in ("engine", *parts))
+    css = "\n".join(_text(f"{part}.css") for part in parts)
+    return st.components.v2.component(f"sae_{name}", html=_text(f"{name}.html") or "<div></div>", css=css, js=js)

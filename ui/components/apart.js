@@ -14,16 +14,16 @@ export default function ({ data, parentElement }) {
 function mount(parent) {
   const find = (selector) => parent.querySelector(selector);
   const root = find(".apart"), slider = find(".terms"), button = find(".play");
-  let model = null, x = null, code = null, terms = 0, timer = null, cancel = () => {};
+  let model = null, x = null, h = null, code = null, terms = 0, timer = null, cancel = () => {};
   let playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   function show() {
     if (!model) return;
     const part = { index: code.index.slice(0, terms), value: code.value.slice(0, terms) };
-    const x_hat = sae.decode(model, part);
-    sae.paint(find(".output"), x_hat);
+    const h_hat = sae.decode(model, part);
+    sae.paint(find(".output"), sae.picture(model, h_hat));
     const n = code.index.length;
-    find(".text").textContent = `${terms} of ${n} features: Pearson ${sae.pearson(x, x_hat).toFixed(3)}`;
+    find(".text").textContent = `${terms} of ${n} features: Pearson ${sae.pearson(h, h_hat).toFixed(3)}`;
     slider.value = terms;
     root.dataset.terms = terms;
     const width = Math.min(470, find(".wide").clientWidth || 400);
@@ -68,7 +68,9 @@ function mount(parent) {
       sae.paint(find(".input"), x);
       cancel = sae.withModel(data.model, (found) => {
         model = found;
-        code = sae.encode(model, x);
+        h = sae.read(model, x);
+        code = sae.encode(model, h);
+        sae.tell(root, model);
         slider.max = code.index.length;
         terms = playing ? 0 : code.index.length;
         show();

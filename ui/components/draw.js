@@ -1,9 +1,8 @@
-// The drawing pad, and everything that follows from the drawing, live: prepared input, code, reconstruction.
+// The drawing pad, and everything that follows from the drawing, live: prepared input, code, reconstruction, its terms,
+// and what a classifier says of it.
 // Python gets the drawing on release; what it answers (data.seq) frees the way for the next one.
 
 const RASTER = 224; // the pad's own pixels: eight for each of MNIST's
-const MAP = 32;
-const TILE = { width: 46, bar: 44, picture: 36, label: 15, gap: 8 };
 
 // Pads outlive their elements: a remount, a page switch or a lost connection takes no stroke away.
 const pads = (globalThis.__saePads ??= new Map());
@@ -22,13 +21,14 @@ export default function (component) {
 
 function mount(parent) {
   const find = (selector) => parent.querySelector(selector);
-  const root = find(".draw"), canvas = find(".pad"), tiles = find(".tiles"), hint = find(".hint");
+  const root = find(".draw"), canvas = find(".pad"), pen = find(".pen");
   canvas.width = canvas.height = RASTER;
   // Read back every frame: kept in main memory.
   const raster = canvas.getContext("2d", { willReadFrequently: true });
   const gray = new Uint8Array(RASTER * RASTER);
   let data = null, send = null, model = null, cancel = () => {}, pad = null;
-  let x = new Float64Array(784), code = { index: [], value: [] }, focused = -1, colours = null, columns = 1;
+  let x = new Float64Array(784), code = { index: [], value: [] };
+  let net = null, showInput = null, showOutput = null, forget = () => {}; // the classifier and its bars
 
   // ---- from strokes to pixels
 
@@ -74,88 +74,43 @@ function mount(parent) {
     const prepared = input();
     x = prepared ?? new Float64Array(784);
     if (!model) { sae.paint(find(".input"), x); return; }
-    code = prepared ? sae.encode(model, x) : { index: [], value: [] };
-    const x_hat = prepared ? sae.decode(model, code) : new Float64Array(784);
-    const pearson = prepared ? sae.pearson(x, x_hat) : 0;
+    const nothing = new Float64Array(784), h = sae.read(model, x);
+    code = prepared ? sae.encode(model, h) : { index: [], value: [] };
+    const h_hat = sae.decode(model, code), pearson = prepared ? sae.pearson(h, h_hat) : 0;
+    const kept = prepared ? sae.picture(model, h) : nothing; // of a model that reads pixels: x itself
+    const output = prepared ? sae.picture(model, h_hat) : nothing;
     sae.paint(find(".input"), x);
-    sae.paint(find(".output"), x_hat);
-    sae.paint(find(".residual"), x.map((v, i) => v - x_hat[i]), 0.5);
-    const map = new Float64Array(MAP * Math.ceil(model.d_sae / MAP));
+    if (model.reader) sae.paint(find(".kept"), kept);
+    sae.paint(find(".output"), output);
+    sae.paint(find(".residual"), kept.map((v, i) => v - output[i]), 0.5);
+    const side = Math.ceil(Math.sqrt(model.d_sae)), map = new Float64Array(side * side);
     code.index.forEach((f, j) => { map[f] = code.value[j]; });
-    const side = Math.max(MAP, Math.ceil(model.d_sae / MAP));
-    sae.paint(find(".map"), side === MAP ? map : Float64Array.from({ ...map, length: side * side }),
-      Math.abs(code.value[0] ?? 0), side);
+    sae.paint(find(".map"), map, Math.abs(code.value[0] ?? 0), side);
+    find(".side").textContent = `${side}×${side}`;
     find(".l0").textContent = prepared ? `L0 ${code.index.length} of ${model.d_sae.toLocaleString("en")} latents` : "";
-    find(".pearson").textContent = prepared ? `Pearson ${pearson.toFixed(4)}` : "";
+    const of = model.reader ? "(h, ĥ) " : "";
+    find(".pearson").textContent = prepared ? `Pearson${of} ${pearson.toFixed(4)}` : "";
     find(".note").textContent = prepared ? "" : "The pad is empty: draw a digit.";
-    paintTiles();
+    if (net) {
+      const { sameLayer } = data.judge; // it reads the layer that the SAE reads: judged without a picture between
+      const p = prepared && (sameLayer ? sae.judgeLayer(net, h) : sae.judge(net, x));
+      showInput(p);
+      showOutput(prepared && (sameLayer ? sae.judgeLayer(net, h_hat) : sae.judge(net, output)), p);
+    }
+    terms.show(model, prepared && h, code, h_hat, kept, pad.pointer === null);
     root.dataset.pearson = pearson;
     root.dataset.l0 = code.index.length;
     if (pad.pointer === null) root.dataset.active = JSON.stringify(code.index);
   }
   const frame = sae.live(compute);
 
+  const terms = anatomy(root, frame, (feature) => send("feature", { feature, at: Date.now() }));
+
   function theme() {
     const style = getComputedStyle(root);
-    colours = { text: style.color, font: style.fontFamily, accent: style.getPropertyValue("--st-primary-color") };
+    const accent = style.getPropertyValue("--st-primary-color");
+    terms.update(data, { text: style.color, font: style.fontFamily, accent });
   }
-
-  function paintTiles() {
-    const width = root.clientWidth || 800;
-    columns = Math.max(1, Math.floor(width / TILE.width));
-    const cell = TILE.bar + TILE.picture + TILE.label + TILE.gap;
-    // Room for all that can be active, so that the page below does not jump while somebody draws.
-    const room = Math.max(code.index.length, model.select === "topk" ? model.k : 0);
-    const context = sae.fit(tiles, columns * TILE.width, Math.ceil(room / columns) * cell || cell);
-    const sprite = sae.sprite(model);
-    const largest = Math.abs(code.value[0] ?? 0) || 1;
-    context.clearRect(0, 0, columns * TILE.width, tiles.clientHeight + cell);
-    context.font = `11px ${colours.font}`;
-    context.textAlign = "center";
-    const labels = [];
-    for (let j = 0; j < code.index.length; j++) {
-      const left = (j % columns) * TILE.width, top = Math.floor(j / columns) * cell;
-      const height = (Math.abs(code.value[j]) / largest) * (TILE.bar - 4);
-      context.fillStyle = code.value[j] < 0 ? "#3c96ff" : "#e69a00";
-      context.fillRect(left + 5, top + TILE.bar - height, TILE.picture, height);
-      sae.drawTile(context, sprite, code.index[j], left + 5, top + TILE.bar + 1, TILE.picture);
-      labels.push([code.index[j], left + TILE.width / 2, top + TILE.bar + TILE.picture + 13]);
-      if (j === focused) {
-        context.strokeStyle = colours.accent;
-        context.lineWidth = 3;
-        context.strokeRect(left + 3, top + TILE.bar - 1, TILE.picture + 4, TILE.picture + 4);
-      }
-    }
-    context.fillStyle = colours.text;
-    for (const [f, at, y] of labels) context.fillText(f, at, y);
-  }
-
-  // ---- tiles: hover, click, keyboard
-
-  function say(j) {
-    focused = j;
-    const f = code.index[j];
-    const often = data.frequency ? `, active on ${(100 * data.frequency[f]).toFixed(1)} % of ${data.where}` : "";
-    hint.textContent = f === undefined ? HINT : `Feature ${f}: activation ${code.value[j].toFixed(3)}${often}. Click opens it.`;
-    if (model) paintTiles();
-  }
-  const HINT = "Bars: activation of each active feature, the strongest first; below each, what it adds (its decoder row).";
-
-  function tileAt(event) {
-    const cell = TILE.bar + TILE.picture + TILE.label + TILE.gap;
-    const j = Math.floor(event.offsetY / cell) * columns + Math.floor(event.offsetX / TILE.width);
-    return j < code.index.length ? j : -1;
-  }
-  const open = (j) => { if (code.index[j] !== undefined) send("feature", { feature: code.index[j], at: Date.now() }); };
-  tiles.onpointermove = (event) => { const j = tileAt(event); if (j !== focused) say(j); };
-  tiles.onpointerleave = () => say(-1);
-  tiles.onclick = (event) => open(tileAt(event));
-  tiles.onkeydown = (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
-    event.stopPropagation();
-    if (step) { event.preventDefault(); say(sae.clamp(focused + step, 0, code.index.length - 1)); }
-    else if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(focused); }
-  };
 
   // ---- the pad
 
@@ -164,6 +119,7 @@ function mount(parent) {
     return [((event.clientX - box.left) / box.width) * RASTER, ((event.clientY - box.top) / box.height) * RASTER];
   };
   function begin(point, event, pointer) {
+    remember();
     pad.strokes.push({ points: [point], size: pad.brush, erase: pad.erase });
     pad.pointer = pointer;
     segment(pad.strokes.at(-1), 0);
@@ -202,37 +158,90 @@ function mount(parent) {
     if (step) {
       pad.pen = [0, 1].map((i) => sae.clamp(pad.pen[i] + step[i], 0, RASTER));
       if (pad.pointer === "keys") extend([pad.pen], event);
-      hint.textContent = `Pen ${pad.pointer === "keys" ? "down" : "up"} at ${Math.round(pad.pen[0] / 2.24)} %, ${Math.round(pad.pen[1] / 2.24)} %.`;
+      pen.textContent = `Pen ${pad.pointer === "keys" ? "down" : "up"} at ${Math.round(pad.pen[0] / 2.24)} %, ${Math.round(pad.pen[1] / 2.24)} %.`;
     } else if (event.key === " ") {
       if (pad.pointer === null) begin(pad.pen, event, "keys");
       else if (pad.pointer === "keys") { pad.pointer = null; changed(event); }
-    } else if (event.key === "Backspace" || (event.key === "z" && (event.ctrlKey || event.metaKey))) undo(event);
+    } else if ((event.ctrlKey || event.metaKey) && /^[zy]$/i.test(event.key)) {
+      if (event.shiftKey || /y/i.test(event.key)) redo(event);
+      else undo(event);
+    } else if (event.key === "Backspace") undo(event);
     else if (event.key === "Delete") clear(event);
     else return;
     event.preventDefault();
   };
 
-  function undo(event) {
-    if (!pad.strokes.length && pad.cleared) [pad.base, pad.strokes] = pad.cleared;
-    else pad.strokes.pop();
-    pad.cleared = null;
+  // What was drawn before each change, and what was taken back.
+  const now = () => ({ base: pad.base, strokes: [...pad.strokes] });
+  function remember() {
+    pad.past.push(now());
+    if (pad.past.length > 200) pad.past.shift();
+    pad.future = [];
+    tools();
+  }
+  function put(from, to, event) {
+    if (!from.length || pad.pointer !== null) return;
+    to.push(now());
+    Object.assign(pad, from.pop());
     redraw();
+    tools();
     changed(event);
   }
-  function clear(event) {
-    pad.cleared = [pad.base, pad.strokes];
-    pad.base = null;
+  const undo = (event) => put(pad.past, pad.future, event);
+  const redo = (event) => put(pad.future, pad.past, event);
+  function replace(base, event) {
+    if (pad.base || pad.strokes.length || base) remember();
+    pad.base = base;
     pad.strokes = [];
     redraw();
     changed(event);
   }
+  const clear = (event) => replace(null, event);
   find(".undo").onclick = undo;
+  find(".redo").onclick = redo;
   find(".clear").onclick = clear;
   find(".eraser").onclick = () => { pad.erase = !pad.erase; tools(); };
   find(".brush").oninput = (event) => { pad.brush = +event.target.value; };
   function tools() {
     find(".eraser").setAttribute("aria-pressed", pad.erase);
     find(".brush").value = pad.brush;
+    find(".undo").disabled = !pad.past.length;
+    find(".redo").disabled = !pad.future.length;
+  }
+
+  // ---- files: a picture dropped onto the pad is prepared as a drawing is, and stands in it to be drawn on
+
+  const refuse = (why) => {
+    find(".refused").textContent = why;
+    find(".refused").hidden = !why;
+  };
+  canvas.ondragover = (event) => { event.preventDefault(); canvas.classList.add("dropping"); };
+  canvas.ondragleave = () => canvas.classList.remove("dropping");
+  canvas.ondrop = async (event) => {
+    event.preventDefault();
+    canvas.classList.remove("dropping");
+    if (pad.pointer !== null) return;
+    try {
+      const prepared = prepareDrawing(await readPicture(event.dataTransfer.files[0], RASTER), RASTER, RASTER);
+      if (!prepared) throw new Error("There is nothing to see in this picture.");
+      refuse("");
+      replace(Uint8Array.from(prepared, (v) => Math.round(255 * v)));
+    } catch (error) {
+      refuse(`${error.message} The picture before it stays.`);
+    }
+  };
+  const TAKE = {
+    drawing: () => canvas.toBlob((blob) => takeHome(blob, "drawing.png")),
+    input: () => find(".input").toBlob((blob) => takeHome(blob, "input-28x28.png")),
+    json: () => takeHome(JSON.stringify({
+      model: data.model, input: Array.from(x, (v) => Math.round(255 * v)), d_sae: model.d_sae, l0: code.index.length, pearson: +root.dataset.pearson,
+      code: code.index.map((feature, j) => ({ feature, activation: code.value[j] })),
+    }, null, 1), "code.json", "application/json"),
+    csv: () => takeHome(["feature,activation", ...code.index.map((f, j) => `${f},${code.value[j]}`), ""].join("\n"), "code.csv", "text/csv"),
+  };
+  for (const button of root.querySelectorAll("[data-take]")) button.onclick = () => { if (model) TAKE[button.dataset.take](); };
+  for (const control of root.querySelectorAll(".tools button, .tools input, summary")) {
+    control.addEventListener("keydown", (event) => event.stopPropagation());
   }
 
   // ---- to Python and back: one drawing under way, the newest wins
@@ -260,7 +269,7 @@ function mount(parent) {
     data = next;
     send = setStateValue;
     if (!pads.has(data.id)) {
-      pads.set(data.id, { strokes: [], base: null, cleared: null, key: null, seq: data.seq, sent: null, sentAt: 0,
+      pads.set(data.id, { strokes: [], base: null, past: [], future: [], key: null, seq: data.seq, sent: null, sentAt: 0,
         pointer: null, pen: [RASTER / 2, RASTER / 2], brush: 19, erase: false });
     }
     const other = pad !== pads.get(data.id);
@@ -271,7 +280,8 @@ function mount(parent) {
     if (key !== pad.key && (from === null || (pad.key === null && from === pad.seq && !pad.strokes.length))) {
       pad.base = sae.fromBase64(levels);
       pad.strokes = [];
-      pad.cleared = null;
+      pad.past = [];
+      pad.future = [];
       pad.pointer = null;
       pad.key = key;
       redraw();
@@ -285,15 +295,24 @@ function mount(parent) {
     }
     theme();
     tools();
-    if (focused < 0) hint.textContent = HINT;
     cancel();
     if (model?.id !== data.model) model = null;
-    cancel = sae.withModel(data.model, (found) => { model = found; frame(); });
+    cancel = sae.withModel(data.model, (found) => { model = found; sae.tell(root, model); frame(); });
+    judged();
     frame();
   }
-
-  const resized = new ResizeObserver(() => { if (model && colours) frame(); });
-  resized.observe(root);
+  function judged() {
+    const { judge } = data;
+    find(".judged").hidden = !judge;
+    if (net?.id === judge?.id) return;
+    forget();
+    net = null;
+    if (!judge) return;
+    showInput = classBars(find(".says-input"), judge.names);
+    showOutput = classBars(find(".says-output"), judge.names);
+    find(".said").textContent = judge.said;
+    forget = sae.withModel(judge.id, (found) => { net = found; frame(); });
+  }
 
   return {
     update,
@@ -301,8 +320,9 @@ function mount(parent) {
       window.removeEventListener("pointermove", move);
       window.removeEventListener("pointerup", up);
       window.removeEventListener("pointercancel", up);
-      resized.disconnect();
       cancel();
+      forget();
+      terms.unmount();
       if (pad?.pointer !== null && pad?.pointer !== undefined) pad.pointer = null;
     },
   };

@@ -1,4 +1,4 @@
-"""The drawing pad with its live code and reconstruction; Python gets the drawing when the pointer is released."""
+"""The drawing pad and all that is live with it; Python gets the drawing when the pointer is released."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import streamlit as st
 from sae_core.preprocess import EmptyPicture, prepare
 from ui import state
 from ui.components import register
+from ui.components.classifier import Judge
 
-_draw = register("draw", "prepare.js")
+_draw = register("draw", "prepare", "bars", "files", "anatomy")
 KEY = "draw"
 _SIDES = (28, 224)
 
@@ -60,8 +61,8 @@ def is_empty() -> bool:
     return bool(st.session_state.get("draw_emptied")) and st.session_state.get("chosen_image") is None
 
 
-def draw(choice: state.Choice) -> None:
-    """Mount the pad with the chosen picture and model."""
+def draw(choice: state.Choice, asked: Judge | None = None) -> None:
+    """Mount the pad with the chosen picture and model, and the bars of the classifier that is asked."""
     picture = choice.picture
     own = picture.ref == st.session_state.get("draw_ref")
     if not own:  # the pad shows another picture now; the drawing before it would have to be loaded again
@@ -77,6 +78,7 @@ def draw(choice: state.Choice) -> None:
             "levels": picture.levels,
             "from": seq if own or is_empty() else None,
         },
+        "judge": None if asked is None else asked.data(),
     }
     with state.explained():
         stats = choice.model.stats(choice.data)

@@ -1,8 +1,10 @@
 // The live engine: one file, put by Python in front of every component's script; the first one to load stays in
 // the page for all of them. It holds models by id, computes code and reconstruction of a picture, and paints.
-// Formula (the same as sae_core.sae.InferenceForm):  codes = select(x @ W + b),  x_hat = codes @ D + c.
+// Formula (the same as sae_core.sae.InferenceForm):  codes = select(h @ W + b),  h_hat = codes @ D + c,  where h is
+// the picture x itself or a hidden layer of a classifier, which the model's reader makes of x; its painter makes a
+// picture of h or h_hat. The names are those of sae_core.sae.SAE: read, encode, decode, picture.
 const sae = (globalThis.__saeEngine ??= (() => {
-  const SIDE = 28;
+  const SIDE = 28, PIXELS = SIDE * SIDE;
   const models = new Map();
   const waiting = new Map(); // model id -> Set of callbacks
 
@@ -14,30 +16,26 @@ const sae = (globalThis.__saeEngine ??= (() => {
     HALF[h] = e === 0 ? s * m * 2 ** -24 : e === 31 ? (m ? NaN : s * Infinity) : s * (1 + m / 1024) * 2 ** (e - 15);
   }
 
-  function halves(bytes, at, n) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset + at, n * 2);
-    const out = new Float32Array(n);
-    for (let i = 0; i < n; i++) out[i] = HALF[view.getUint16(2 * i, true)];
-    return out;
-  }
-
-  // bytes: uint32 length of a JSON header, the header, then W and D as float16, b and c as float32.
+  // bytes: uint32 length of a JSON header, the header, then matrices as float16: W, D and, where the model has them,
+  // its reader's and its painter's; then as many biases as float32, in the same order: b, c, reader's, painter's.
   function putModel(bytes) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const length = view.getUint32(0, true);
     const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
     if (models.has(head.id)) return head.id;
     const { d_in, d_sae } = head;
+    const layers = [head.reader, head.painter].filter(Boolean); // { n_in, n_out, squash }, or null
     let at = 4 + length;
-    const W = halves(bytes, at, d_in * d_sae);
-    const D = halves(bytes, (at += 2 * d_in * d_sae), d_sae * d_in);
-    const floats = (n) => {
-      const out = new Float32Array(bytes.slice(at, at + 4 * n).buffer);
-      at += 4 * n;
+    const halves = (n) => {
+      const out = new Float32Array(n);
+      for (let i = 0; i < n; i++, at += 2) out[i] = HALF[view.getUint16(at, true)];
       return out;
     };
-    at += 2 * d_in * d_sae;
+    const floats = (n) => new Float32Array(bytes.slice(at, (at += 4 * n)).buffer);
+    const W = halves(d_in * d_sae), D = halves(d_sae * d_in);
+    for (const layer of layers) layer.W = halves(layer.n_in * layer.n_out);
     const b = floats(d_sae), c = floats(d_in);
+    for (const layer of layers) layer.b = floats(layer.n_out);
     models.set(head.id, { ...head, W, D, b, c, pre: new Float64Array(d_sae), sprites: new Map() });
     for (const callback of waiting.get(head.id) ?? []) callback(models.get(head.id));
     waiting.delete(head.id);
@@ -54,15 +52,28 @@ const sae = (globalThis.__saeEngine ??= (() => {
 
   // ---- arithmetic: float64 sums over float32 numbers
 
-  // x [d_in] -> { index, value }, by value, the largest magnitude first.
-  function encode(model, x) {
+  // out += a · row i of a matrix with as many columns as out is long.
+  function addRow(out, a, matrix, i) {
+    for (let j = 0, at = i * out.length; j < out.length; j++, at++) out[j] += a * matrix[at];
+  }
+
+  const SQUASH = { "tanh-relu": (v) => Math.max(0, Math.tanh(v)), sigmoid: (v) => 1 / (1 + Math.exp(-v)) };
+
+  // squash(x @ W + b), or x itself where there is no such layer.
+  function through(layer, x) {
+    if (!layer) return x;
+    const out = Float64Array.from(layer.b);
+    for (let i = 0; i < x.length; i++) if (x[i] !== 0) addRow(out, x[i], layer.W, i);
+    return out.map(SQUASH[layer.squash]);
+  }
+  const read = (model, x) => through(model.reader, x); // picture [784] -> what the model reads, h [d_in]
+  const picture = (model, h) => through(model.painter, h); // h or its reconstruction [d_in] -> picture [784]
+
+  // h [d_in] -> { index, value }, by value, the largest magnitude first.
+  function encode(model, h) {
     const { W, b, pre, d_sae, k, relu } = model;
     pre.set(b);
-    for (let i = 0; i < x.length; i++) {
-      const v = x[i];
-      if (v === 0) continue; // most of a digit is empty
-      for (let f = 0, at = i * d_sae; f < d_sae; f++, at++) pre[f] += v * W[at];
-    }
+    for (let i = 0; i < h.length; i++) if (h[i] !== 0) addRow(pre, h[i], W, i); // most of a digit is empty
     let limit = 0, ties = 0; // kept: everything over the limit, and so many that equal it
     if (model.select === "topk") {
       const sorted = Float64Array.from(pre).sort();
@@ -81,17 +92,24 @@ const sae = (globalThis.__saeEngine ??= (() => {
     return { index, value: index.map((f) => pre[f]) };
   }
 
-  // The sum of value · D[index], plus c unless `bias` is false, into a Float64Array(d_in).
+  // The sum of value · D[index], plus c unless `bias` is false: h_hat, a Float64Array(d_in).
   function decode(model, { index, value }, bias = true) {
-    const { D, c, d_in } = model;
-    const out = bias ? Float64Array.from(c) : new Float64Array(d_in);
-    for (let j = 0; j < index.length; j++) {
-      const a = value[j];
-      if (a === 0) continue;
-      for (let i = 0, at = index[j] * d_in; i < d_in; i++, at++) out[i] += a * D[at];
-    }
+    const out = bias ? Float64Array.from(model.c) : new Float64Array(model.d_in);
+    for (let j = 0; j < index.length; j++) if (value[j] !== 0) addRow(out, value[j], model.D, index[j]);
     return out;
   }
+
+  // A classifier is a model whose latents are its logits: the probability of each class from its hidden layer h, edited
+  // or not, or from a picture.
+  function judgeLayer(net, h) {
+    const out = Float64Array.from(net.b);
+    for (let i = 0; i < h.length; i++) if (h[i] !== 0) addRow(out, h[i], net.W, i);
+    const top = Math.max(...out);
+    let sum = 0;
+    for (let c = 0; c < out.length; c++) sum += out[c] = Math.exp(out[c] - top);
+    return out.map((v) => v / sum);
+  }
+  const judge = (net, x) => judgeLayer(net, read(net, x.map((v) => clamp(v, 0, 1)))); // it sees what is shown
 
   function pearson(a, b) {
     const n = a.length;
@@ -145,35 +163,82 @@ const sae = (globalThis.__saeEngine ??= (() => {
     context.putImageData(image, 0, 0);
   }
 
-  // All rows of "encoder" (columns of W) or "decoder" as one canvas, 32 (or what is given) tiles of 28 × 28 a line.
+  // The picture of each latent's row of the "encoder" (its column of W) or "decoder", as (latent, pixel) -> value. Of a
+  // model that reads a hidden layer: taken back through its reader's weights, or on through its painter's.
+  function rowPictures(model, rows) {
+    const { W, D, d_in, d_sae, reader, painter } = model;
+    const times = (A, B) => { // A [n × d_in] times B [d_in × p]
+      const n = A.length / d_in, p = B.length / d_in, out = new Float64Array(n * p);
+      for (let r = 0; r < n; r++) {
+        for (let i = 0; i < d_in; i++) addRow(out.subarray(r * p, (r + 1) * p), A[r * d_in + i], B, i);
+      }
+      return out;
+    };
+    if (rows === "decoder") {
+      const P = painter ? times(D, painter.W) : D;
+      return (f, i) => P[f * PIXELS + i];
+    }
+    const P = reader ? times(reader.W, W) : W;
+    return (f, i) => P[i * d_sae + f];
+  }
+
+  // Paint value[j] times the picture of latent index[j] (at: see rowPictures) as tile j of a canvas, so many a line;
+  // limit(j) is the number that is full colour in tile j. The canvas only ever grows.
+  function paintTerms(canvas, at, { index, value }, limit, columns = 32) {
+    const lines = Math.max(1, Math.ceil(index.length / columns)), wide = columns * SIDE;
+    if (canvas.width !== wide || canvas.height < lines * SIDE) {
+      canvas.width = wide; canvas.height = lines * SIDE;
+      canvas.__image = null;
+    }
+    const context = canvas.getContext("2d");
+    const image = (canvas.__image ??= context.createImageData(wide, canvas.height));
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let j = 0; j < index.length; j++) {
+      const unit = (255 * value[j]) / (limit(j) || 1), f = index[j];
+      const corner = Math.floor(j / columns) * SIDE * wide + (j % columns) * SIDE;
+      for (let y = 0, i = 0; y < SIDE; y++) {
+        for (let x = 0, to = corner + y * wide; x < SIDE; x++, i++, to++) {
+          pixels[to] = SIGNED[(clamp(at(f, i) * unit, -255, 255) + 255.5) | 0];
+        }
+      }
+    }
+    context.putImageData(image, 0, 0, 0, 0, wide, lines * SIDE);
+  }
+
+  // The largest magnitude of each latent's picture.
+  function peaks(at, d_sae) {
+    const largest = new Float64Array(d_sae);
+    for (let f = 0; f < d_sae; f++) {
+      for (let i = 0; i < PIXELS; i++) largest[f] = Math.max(largest[f], Math.abs(at(f, i)));
+    }
+    return largest;
+  }
+
+  // All rows of "encoder" or "decoder" (see above) as one canvas, 32 (or what is given) tiles of 28 × 28 a line.
   // scale "each": every tile over its own largest magnitude; "common": all over one (the 99.5th percentile of them).
   function sprite(model, rows = "decoder", scale = "each", columns = 32) {
     const key = `${rows} ${scale} ${columns}`;
     if (model.sprites.has(key)) return model.sprites.get(key);
-    const { W, D, d_in, d_sae } = model;
-    const at = rows === "decoder" ? (f, i) => D[f * d_in + i] : (f, i) => W[i * d_sae + f];
-    const largest = new Float64Array(d_sae);
-    for (let f = 0; f < d_sae; f++) {
-      for (let i = 0; i < d_in; i++) largest[f] = Math.max(largest[f], Math.abs(at(f, i)));
-    }
+    const { d_sae } = model, at = rowPictures(model, rows), largest = peaks(at, d_sae);
     const common = Float64Array.from(largest).sort()[Math.floor(0.995 * (d_sae - 1))];
-    const canvas = document.createElement("canvas");
-    canvas.width = columns * SIDE;
-    canvas.height = Math.ceil(d_sae / columns) * SIDE;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(canvas.width, canvas.height);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let f = 0; f < d_sae; f++) {
-      const unit = 255 / ((scale === "each" ? largest[f] : common) || 1);
-      const corner = Math.floor(f / columns) * SIDE * canvas.width + (f % columns) * SIDE;
-      for (let i = 0; i < d_in; i++) {
-        const level = (clamp(at(f, i) * unit, -255, 255) + 255.5) | 0;
-        pixels[corner + Math.floor(i / SIDE) * canvas.width + (i % SIDE)] = SIGNED[level];
-      }
-    }
-    context.putImageData(image, 0, 0);
+    const canvas = document.createElement("canvas"), all = Uint32Array.from({ length: d_sae }, (_, f) => f);
+    paintTerms(canvas, at, { index: all, value: all.map(() => 1) }, (f) => (scale === "each" ? largest[f] : common), columns);
+    canvas.__image = null;
     model.sprites.set(key, canvas);
     return canvas;
+  }
+
+  // Values [784] as colour over another picture: orange or blue, the stronger the less of the picture is seen.
+  function paintOver(canvas, values) {
+    if (canvas.width !== SIDE) canvas.width = canvas.height = SIDE;
+    const context = canvas.getContext("2d"), image = context.createImageData(SIDE, SIDE);
+    const largest = values.reduce((top, v) => Math.max(top, Math.abs(v)), 0) || 1;
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let i = 0; i < PIXELS; i++) {
+      const opaque = Math.round((215 * Math.abs(values[i])) / largest);
+      pixels[i] = ((values[i] > 0 ? rgb(255, 150, 20) : rgb(40, 130, 255)) & 0xffffff) | (opaque << 24);
+    }
+    context.putImageData(image, 0, 0);
   }
 
   // Draw feature f's tile of a sprite into a box of another canvas.
@@ -194,6 +259,16 @@ const sae = (globalThis.__saeEngine ??= (() => {
     const context = canvas.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     return context;
+  }
+
+  // Says in a component what its model reads: CSS shows .of-pixels or .of-layer, and an element with data-layer-title
+  // has that title for a hidden layer.
+  function tell(root, model) {
+    root.dataset.reads = model.reader ? "layer" : "pixels";
+    for (const element of root.querySelectorAll("[data-layer-title]")) {
+      element.dataset.pixelsTitle ??= element.title;
+      element.title = model.reader ? element.dataset.layerTitle : element.dataset.pixelsTitle;
+    }
   }
 
   // ---- frames: at most one computation a frame, however many events come, and a record of how long it took
@@ -232,7 +307,8 @@ const sae = (globalThis.__saeEngine ??= (() => {
   }
 
   return {
-    SIDE, models, whenGone, putModel, withModel, encode, decode, pearson, toBase64, fromBase64, fromLevels,
-    paint, sprite, drawTile, fit, frames, live, clamp,
+    SIDE, models, whenGone, putModel, withModel, read, encode, decode, picture, judge, judgeLayer, pearson, toBase64,
+    fromBase64, fromLevels, paint, paintTerms, paintOver, peaks, rowPictures, sprite, drawTile, fit, tell, frames, live,
+    clamp,
   };
 })());

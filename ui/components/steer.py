@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import streamlit as st
 
-from sae_core.datasets import dataset_names
+from sae_core.datasets import dataset_info, dataset_names
 from sae_core.store import CheckpointError
 from ui import state
 from ui.components import register
 
-_steer = register("steer")
+if TYPE_CHECKING:
+    from sae_core.features import FeatureStats
+    from ui.components.classifier import Judge
+
+_steer = register("steer", "bars")
 KEY = "steer"
 _KEPT = 50
 """pictures whose edits a session remembers"""
+_LISTED = 100
+"""features in the list of a class"""
 
 
 @dataclass(frozen=True)
@@ -29,13 +38,46 @@ class Steering:
     """features that have a strip though the picture does not use them, the newest first"""
     mode: str = "error-preserving"
     """one of `sae_core.steering.MODES`"""
+    solo: list[int] | None = None
+    """the only features that stay; None: all"""
+    push: str | None = None
+    """changes when these edits were made by Python (`set_edits`): the browser then takes them over"""
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing is edited."""
+        return not self.edits and self.solo is None
+
+    @property
+    def said(self) -> str:
+        """How much is edited, in words."""
+        parts = [f"{len(self.edits)} feature{'s' * (len(self.edits) != 1)} edited"] if self.edits else []
+        if self.solo is not None:
+            parts.append(f"only {len(self.solo)} feature{'s' * (len(self.solo) != 1)} kept")
+        return ", ".join(parts) or "nothing edited"
 
 
 def steering(choice: state.Choice) -> Steering:
     """The edits of the chosen picture and model, with what the browser has just sent."""
     _take_edits(choice)
-    kept = st.session_state.get("steered", {}).get((choice.model.id, choice.picture.ref), Steering())
-    return Steering(kept.edits, kept.added, st.session_state.get("steer_mode", kept.mode))
+    kept: Steering = st.session_state.get("steered", {}).get((choice.model.id, choice.picture.ref), Steering())
+    return replace(kept, mode=st.session_state.get("steer_mode", kept.mode))
+
+
+def set_edits(model_id: str, ref: str, edits: Mapping[int, float], mode: str, solo: list[int] | None = None) -> None:
+    """Make these the edits of a picture, in the browser too, where Undo brings back those before."""
+    if value := state.component_value(KEY, "edits"):  # what it sent until now is older than these
+        st.session_state["steer_seq"] = value.get("seq")
+    _keep((model_id, ref), Steering(dict(edits), [], mode, solo, uuid4().hex))
+
+
+def _keep(place: tuple[str, str], made: Steering) -> None:
+    kept: dict[tuple[str, str], Steering] = st.session_state.setdefault("steered", {})
+    kept.pop(place, None)
+    kept[place] = made
+    while len(kept) > _KEPT:
+        del kept[next(iter(kept))]
+    st.session_state["steer_mode"] = made.mode
 
 
 def _take_edits(choice: state.Choice) -> None:
@@ -50,12 +92,8 @@ def _take_edits(choice: state.Choice) -> None:
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         st.warning(f"The last change could not be read, so those before it stay: {e}", icon=":material/warning:")
         return
-    kept: dict[tuple[str, str], Steering] = st.session_state.setdefault("steered", {})
-    kept.pop(place, None)
-    kept[place] = made
-    while len(kept) > _KEPT:
-        del kept[next(iter(kept))]
-    st.session_state["steer_mode"] = made.mode
+    before: Steering | None = st.session_state.get("steered", {}).get(place)
+    _keep(place, replace(made, push=before.push if before else None))
 
 
 def _checked(value: dict[str, Any], d_sae: int | None) -> Steering:
@@ -63,15 +101,16 @@ def _checked(value: dict[str, Any], d_sae: int | None) -> Steering:
 
     edits = {int(f): float(v) for f, v in value["edits"].items()}
     added = [int(f) for f in value["added"]]
+    solo = None if value.get("solo") is None else list(dict.fromkeys(int(f) for f in value["solo"]))
     if value["mode"] not in MODES:
         raise ValueError(f"there is no mode {value['mode']!r}")
     if d_sae is not None:
-        checked({**dict.fromkeys(added, 0.0), **edits}, d_sae)
-    return Steering(edits, added, value["mode"])
+        checked({**dict.fromkeys([*added, *(solo or [])], 0.0), **edits}, d_sae)
+    return Steering(edits, added, value["mode"], solo)
 
 
-def strips(choice: state.Choice, now: Steering) -> None:
-    """Mount the strips for the chosen picture and model."""
+def strips(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
+    """Mount the strips for the chosen picture and model, with what the classifier says."""
     low, high, source, note = _bounds(choice)
     data = {
         "id": KEY,
@@ -83,6 +122,8 @@ def strips(choice: state.Choice, now: Steering) -> None:
         "source": source,
         "note": note,
         "feature": choice.feature,
+        "judge": None if asked is None else asked.data(),
+        "groups": _groups(choice),
         **asdict(now),
     }
     _steer(key=KEY, data=data, on_edits_change=lambda: None, on_feature_change=lambda: None)
@@ -93,13 +134,16 @@ def show_numbers(choice: state.Choice, now: Steering) -> None:
     import torch
 
     from sae_core.metrics import l0, pearson
-    from sae_core.steering import steer
+    from sae_core.steering import PLAIN, steer
 
+    sae = choice.model.sae
     x = torch.from_numpy(np.array(choice.picture.x))[None]
-    result = steer(choice.model.sae, x, now.edits, now.mode)
+    result = steer(sae, x, now.edits, now.mode, now.solo)
+    untouched, called = x, "original"
+    if sae.reader is not None:  # it keeps less than the original: what the edits changed is told from what it keeps
+        untouched, called = (result.x_hat if now.mode == PLAIN else sae.picture(sae.read(x))), "the same unedited"
     before, after = int(l0(result.acts)[0]), int(l0(result.edited)[0])
-    what = f"{len(now.edits)} feature{'s' * (len(now.edits) != 1)} edited" if now.edits else "nothing edited"
-    st.caption(f"{choice.picture.what} through **{choice.model.name}**: {what}, {now.mode} mode (one image, n = 1)")
+    st.caption(f"{choice.picture.what} through **{choice.model.name}**: {now.said}, {now.mode} mode (one image, n = 1)")
     with st.container(horizontal=True, gap="large"):
         for label, number, formula in (
             (
@@ -110,7 +154,7 @@ def show_numbers(choice: state.Choice, now: Steering) -> None:
             (
                 "Pearson(original, reconstruction)",
                 f"{float(pearson(x, result.x_hat)[0]):.4f}",
-                "Correlation between the 784 pixels of the original x and of x̂ = decode(untouched code).",
+                "Correlation between the 784 pixels of the original and of the picture of decode(untouched code).",
             ),
             (
                 "Pearson(original, steered)",
@@ -119,28 +163,74 @@ def show_numbers(choice: state.Choice, now: Steering) -> None:
             ),
             (
                 "Largest change",
-                f"{float((result.steered - x).abs().max()):.4f}",
-                "max |steered − original| over the 784 pixels; ink is from 0 to 1; nothing is clipped here.",
+                f"{float((result.steered - untouched).abs().max()):.4f}",
+                f"max |steered − {called}| over the 784 pixels; ink is from 0 to 1; nothing is clipped here.",
             ),
         ):
             st.metric(label, number, help=formula, width="content")
+
+
+def statistics(choice: state.Choice) -> FeatureStats | None:
+    """What is known of the model's features: on the chosen data, else on any other; None where nothing was measured."""
+    for name in [choice.data, *(n for n in dataset_names() if n != choice.data)]:
+        try:
+            return choice.model.stats(name)
+        except CheckpointError:
+            continue
+    return None
 
 
 def _bounds(choice: state.Choice) -> tuple[list[float] | None, list[float] | None, str | None, str]:
     """How far each slider goes, where that was measured, and a sentence when that was on other pictures."""
     from sae_core.steering import slider_bounds
 
-    for name in [choice.data, *(n for n in dataset_names() if n != choice.data)]:
-        try:
-            stats = choice.model.stats(name)
-        except CheckpointError:
-            continue
-        low, high = slider_bounds(stats)
-        source = f"{name}/{stats.split}, n = {stats.n:,}"
-        note = "" if name == choice.data else f"Sliders go as far as on {source}: {choice.data} was not measured."
-        return (_short(low) if low.any() else None), _short(high), source, note
-    note = "This model has no feature statistics: each slider goes to twice its feature's activation here."
-    return None, None, None, note
+    stats = statistics(choice)
+    if stats is None:
+        note = "This model has no feature statistics: each slider goes to twice its feature's activation here."
+        return None, None, None, note
+    low, high = slider_bounds(stats)
+    source, name = f"{stats.dataset}/{stats.split}, n = {stats.n:,}", choice.data
+    note = "" if name == stats.dataset else f"Sliders go as far as on {source}: {name} was not measured."
+    return (_short(low) if low.any() else None), _short(high), source, note
+
+
+def _groups(choice: state.Choice) -> dict[str, Any] | None:
+    """The features that stand for each class, the first first: {"names": .., "lists": .., "how": ..}."""
+    increase = _importance(choice.model)
+    if increase is not None:
+        lists = np.argsort(-increase, axis=1, kind="stable")[:, :_LISTED].tolist()
+        names = [*(str(c) for c in range(10)), "no digit"]
+        how = "importance: what switching it off adds to the squared error of h; experiment 3, mnist/train"
+        return {"names": names, "lists": lists, "how": how}
+    stats = statistics(choice)
+    if stats is None:
+        return None
+    return _by_lift(choice.model, stats.dataset, stats.split)
+
+
+@lru_cache(maxsize=16)
+def _by_lift(model: state.Model, dataset: str, split: str) -> dict[str, Any]:
+    from sae_core.features import key_features
+
+    stats = model.stats(dataset, split)
+    lists = [order[:_LISTED].tolist() for order in key_features(stats, "lift")]
+    how = f"lift: share of the class's images on which it is active / share of all; {dataset}/{split}, n = {stats.n:,}"
+    return {"names": list(dataset_info(dataset).class_names[: len(lists)]), "lists": lists, "how": how}
+
+
+@lru_cache(maxsize=8)
+def _importance(model: state.Model) -> np.ndarray | None:
+    """What ablating each feature adds to each class's error [11, d_sae], where the bundled experiment 3 measured it."""
+    from sae_core.reproduce import BUNDLED, read_report
+
+    if model.path.parent != state.ROOT / "checkpoints" or not model.name.startswith("exp3-kl-98-rho"):
+        return None
+    try:
+        report = read_report(BUNDLED / "experiment3")
+        found: np.ndarray = report.arrays[f"{model.name.rpartition('-')[2]}/increase"][:11]
+    except (CheckpointError, KeyError):
+        return None
+    return found if found.shape == (11, model.info.config["d_sae"]) else None
 
 
 def _short(values: np.ndarray) -> list[float]:

@@ -5,6 +5,7 @@ const walls = (globalThis.__saeWalls ??= new Map()); // data.id -> what a person
 const wallOf = (globalThis.__saeWallOf ??= new WeakMap());
 
 const TILE = 28, STEP = 29, ZOOM = 168; // CSS pixels: a tile, a tile and its gap, the enlarged picture
+const LOWEST = 240; // CSS pixels: the wall's height, at which an enlarged tile fits in beside its place
 const LARGEST = 16000; // pixels of a canvas's side that every browser allows
 
 function settings(id) {
@@ -51,8 +52,10 @@ function build(parent, set) {
   root.innerHTML = `
     <div class="controls">
       <div class="choice" role="radiogroup" aria-label="Which weights" data-name="rows">
-        <button type="button" role="radio" data-value="encoder" title="What a feature looks for: its column of W">Encoder</button>
-        <button type="button" role="radio" data-value="decoder" title="What a feature adds to the picture: its row of D">Decoder</button>
+        <button type="button" role="radio" data-value="encoder" title="What a feature looks for: its column of W"
+          data-layer-title="What a feature looks for: its column of W, taken back to the pixels through the classifier's weights">Encoder</button>
+        <button type="button" role="radio" data-value="decoder" title="What a feature adds to the picture: its row of D"
+          data-layer-title="What a feature adds to the picture: its row of D, taken on to the pixels through the generator's weights">Decoder</button>
       </div>
       <div class="choice" role="radiogroup" aria-label="Scale of the colours" data-name="scale">
         <button type="button" role="radio" data-value="each" title="Each picture over its own largest weight">Own scale</button>
@@ -92,7 +95,7 @@ function build(parent, set) {
     if (data.orders.frequency) select.append(new Option("how often active", "frequency"));
     data.classes.forEach((name, c) => select.append(new Option(`most for ${name}s`, c)));
     if (set.order !== "index" && !data.orders[set.order]) set.order = "index";
-    if (changed) { model = null; at = null; stop(); stop = sae.withModel(data.model, (m) => { model = m; show(true); }); }
+    if (changed) { model = null; at = null; stop(); stop = sae.withModel(data.model, (m) => { model = m; sae.tell(root, m); show(true); }); }
     show();
   };
 
@@ -127,6 +130,7 @@ function build(parent, set) {
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
     canvas.parentElement.style.width = `${width}px`;
+    scroll.style.maxHeight = `${Math.max(height, LOWEST)}px`; // a small wall ends with its last line
     const context = canvas.getContext("2d");
     context.scale(ratio, ratio);
     const sprite = sae.sprite(model, set.rows, set.scale);

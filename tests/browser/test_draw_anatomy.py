@@ -1,0 +1,289 @@
+"""Draw in a real browser: the sum and its terms, the classifier's bars, neighbours, files in and out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import urllib.parse
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from sae_core import load, store
+from sae_core.preprocess import prepare
+from tests.browser.test_draw import DRAW, SEVEN, clear, numbers, picture_in_url, ready, stroke
+from ui import state
+from ui.components.classifier import judge
+from ui.nearest import SHOWN
+from ui.verdict import probabilities
+
+IMAGE = "digits-test-3"
+HIDDEN = "exp3-kl-98-rho0.1"
+
+
+def pixels(page: Page, name: str) -> np.ndarray:
+    """[784, 3] levels of a canvas."""
+    levels = page.get_by_test_id(name).evaluate("c => [...c.getContext('2d').getImageData(0, 0, 28, 28).data]")
+    return np.array(levels).reshape(784, 4)[:, :3]
+
+
+def told(page: Page, name: str) -> float:
+    return float(page.locator(DRAW).get_attribute(f"data-{name}") or "nan")
+
+
+def shares(page: Page, of: str) -> np.ndarray:
+    bars = page.get_by_test_id(f"says-{of}").get_by_test_id("class-bar")
+    return np.array([float(bar.get_attribute("data-p") or "nan") for bar in bars.all()])
+
+
+def opened(page: Page, app: str, model: str = state.DEFAULT_MODEL) -> None:
+    page.goto(f"{app}/Draw?model={model}&data=digits&image={IMAGE}")
+    ready(page)
+    page.wait_for_function("() => globalThis.__saeEngine?.frames.length > 1")
+    expect(page.get_by_test_id("judged")).to_be_visible()
+    page.wait_for_timeout(600)
+
+
+def python_says(model: str) -> np.ndarray:
+    c = store.read(model)
+    chosen = state.Model(c.name, c.hash, c.path)
+    choice = state.Choice(chosen, "digits", None)
+    choice.__dict__["picture"] = state.find_picture(IMAGE)
+    asked = judge(chosen)
+    assert asked is not None
+    return probabilities(choice, asked)
+
+
+@pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
+def test_the_classifier_says_the_same_here_and_there(page: Page, app: str, model: str) -> None:
+    opened(page, app, model)
+    mine = python_says(model)
+    for row, of in zip(mine, ("input", "reconstruction"), strict=True):
+        np.testing.assert_allclose(shares(page, of), row, atol=1e-3)
+    shown = page.get_by_test_id("stMetric").filter(has_text="Classifier on the input")
+    assert shown.get_by_test_id("stMetricValue").inner_text().startswith(f"{mine[0].argmax()}, ")
+    expect(page.locator(f"{DRAW} .said")).to_contain_text("% right on mnist/test")
+
+
+def test_the_bars_follow_within_the_stroke(page: Page, app: str) -> None:
+    opened(page, app)
+    clear(page)
+    assert np.isnan(shares(page, "input")).all()
+    stroke(page, *SEVEN, release=False)
+    page.wait_for_timeout(200)
+    for of in ("input", "reconstruction"):
+        assert abs(shares(page, of).sum() - 1) < 1e-3
+    page.mouse.up()
+
+
+@pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
+def test_the_terms_add_up_to_the_reconstruction(page: Page, app: str, model: str) -> None:
+    opened(page, app, model)
+    n = int(told(page, "total"))
+    assert told(page, "terms") == n == int(told(page, "l0")) == page.locator("[data-testid=tile]:visible").count()
+    assert np.array_equal(pixels(page, "sum"), pixels(page, "reconstruction"))
+    slider, root = page.get_by_test_id("terms"), page.locator(DRAW)
+    sae = load(model)
+    x = sae.read(torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None])
+    code = sae.sparse_code(x)
+    for order in ("index", "activation", "energy"):
+        page.get_by_test_id("order").select_option(order)
+        page.wait_for_timeout(100)
+        assert told(page, "exact") <= 1e-9
+        shown = [int(t.get_attribute("data-feature") or -1) for t in page.get_by_test_id("tile").all()[:n]]
+        indices, values = code.indices[0][:n], code.values[0][:n]
+        key = {
+            "index": indices.double(),
+            "activation": -values.abs(),
+            "energy": -(values**2) * sae.W_dec[indices].pow(2).sum(1),
+        }[order].tolist()
+        assert [f for _, f in sorted(zip(key, indices.tolist(), strict=True))] == shown
+    first = shown[:5]
+    slider.fill("5")
+    expect(root).to_have_attribute("data-terms", "5")
+    acts = torch.zeros(1, sae.config.d_sae)
+    acts[0, first] = code.values[0][[code.indices[0].tolist().index(f) for f in first]]
+    part = sae.decode(acts)
+    assert abs(told(page, "sum-error") - float((part - x).pow(2).mean())) < 1e-5
+    levels = np.round(sae.picture(part)[0].detach().clamp(0, 1).numpy() * 255)
+    assert abs(pixels(page, "sum")[:, 0] - levels).max() <= 1
+    slider.fill("0")
+    expect(root).to_have_attribute("data-terms", "0")
+    page.get_by_test_id("all").click()
+    expect(root).to_have_attribute("data-terms", str(n))
+    assert np.array_equal(pixels(page, "sum"), pixels(page, "reconstruction"))
+    page.get_by_test_id("play").click()
+    page.wait_for_function(f"root => +root.dataset.terms < {n // 2}", arg=root.element_handle())
+    expect(root).to_have_attribute("data-terms", str(n), timeout=30_000)
+
+
+def test_a_tile_is_taken_out_put_in_and_opened(page: Page, app: str) -> None:
+    opened(page, app)
+    root, tile = page.locator(DRAW), page.get_by_test_id("tile").first
+    whole = pixels(page, "sum")
+    tile.click()
+    expect(root).to_have_attribute("data-terms", "49")
+    expect(tile).to_have_attribute("aria-pressed", "false")
+    assert not np.array_equal(pixels(page, "sum"), whole)
+    assert told(page, "sum-pearson") < told(page, "pearson")
+    # By keyboard: a walk, and in and out with space.
+    tile.focus()
+    page.keyboard.press("Space")
+    expect(root).to_have_attribute("data-terms", "50")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_test_id("tile").nth(1)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.get_by_test_id("tile").nth(1)).to_have_attribute("aria-pressed", "false")
+    second = page.get_by_test_id("tile").nth(1).get_attribute("data-feature")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(rf"/Features\?.*feature={second}\b"), timeout=20_000)
+    page.go_back()
+    ready(page)
+    page.wait_for_timeout(600)
+    third = page.get_by_test_id("tile").nth(2)
+    feature = third.get_attribute("data-feature")
+    third.hover()
+    page.get_by_test_id("open-feature").click()
+    expect(page).to_have_url(re.compile(rf"/Features\?.*feature={feature}\b"), timeout=20_000)
+    page.go_back()
+    ready(page)
+    page.wait_for_timeout(600)
+    page.get_by_test_id("tile").nth(2).dblclick()
+    expect(page).to_have_url(re.compile(rf"/Features\?.*feature={feature}\b"), timeout=20_000)
+
+
+@pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
+def test_a_tile_shows_where_its_feature_looks(page: Page, app: str, model: str) -> None:
+    opened(page, app, model)
+    before = pixels(page, "input")
+    expect(page.get_by_test_id("look-encoder")).to_be_hidden()
+    tile = page.get_by_test_id("tile").nth(3)
+    tile.hover()
+    f = int(tile.get_attribute("data-feature") or -1)
+    for rows, name in zip(load(model).row_pictures(), ("look-encoder", "look-decoder"), strict=True):
+        expect(page.get_by_test_id(name)).to_be_visible()
+        expect(page.get_by_test_id(name)).to_have_attribute("data-feature", str(f))
+        red, _, blue = pixels(page, name).T
+        row = rows[f] / abs(rows[f]).max()
+        assert (red > blue)[row > 0.1].all() and (blue > red)[row < -0.1].all()
+    assert np.array_equal(pixels(page, "input"), before), "the input itself was painted on"
+    page.get_by_test_id("pad").hover()
+    expect(page.get_by_test_id("look-encoder")).to_be_hidden()
+
+
+def test_a_neighbour_is_loaded_into_the_pad(page: Page, app: str) -> None:
+    opened(page, app)
+    for kind in ("nearest-code", "nearest-pixels"):
+        tiles = page.get_by_test_id(kind).locator("button")
+        expect(tiles).to_have_count(SHOWN, timeout=30_000)
+        ref = tiles.first.get_attribute("data-value")
+        assert ref
+        tiles.first.click()
+        page.wait_for_url(re.compile(rf"image={ref}\b"), timeout=15_000)
+        page.wait_for_timeout(800)
+        levels = np.round(state.find_picture(ref).x * 255).astype(int)
+        assert np.array_equal(pixels(page, "input")[:, 0], levels)
+
+
+def test_redo(page: Page, app: str) -> None:
+    opened(page, app)
+    clear(page)
+    stroke(page, *SEVEN)
+    pad, shown = page.get_by_test_id("pad"), "c => c.toDataURL()"
+    one = pad.evaluate(shown)
+    stroke(page, (0.2, 0.5), (0.8, 0.5))
+    two = pad.evaluate(shown)
+    undo, redo = page.get_by_test_id("undo"), page.get_by_test_id("redo")
+    expect(redo).to_be_disabled()
+    undo.click()
+    assert pad.evaluate(shown) == one
+    redo.click()
+    assert pad.evaluate(shown) == two
+    expect(redo).to_be_disabled()
+    pad.focus()
+    page.keyboard.press("Control+z")
+    assert pad.evaluate(shown) == one
+    page.keyboard.press("Control+Shift+Z")
+    assert pad.evaluate(shown) == two
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+y")
+    assert pad.evaluate(shown) == two
+    undo.click()
+    stroke(page, (0.2, 0.8), (0.8, 0.8))
+    expect(redo).to_be_disabled()
+    page.wait_for_timeout(1500)
+    assert numbers(page)[1] == 50
+    assert np.array_equal(np.round(picture_in_url(page) * 255), pixels(page, "input")[:, 0])
+
+
+def test_downloads(page: Page, app: str) -> None:
+    opened(page, app)
+    page.get_by_text("Download", exact=True).click()
+
+    def taken(name: str) -> bytes:
+        with page.expect_download() as info:
+            page.get_by_role("button", name=name).click()
+        return Path(info.value.path()).read_bytes()
+
+    levels = np.round(state.find_picture(IMAGE).x * 255).astype(np.uint8)
+    assert Image.open(io.BytesIO(taken("Drawing, PNG"))).size == (224, 224)
+    picture = Image.open(io.BytesIO(taken("Input, PNG"))).convert("L")
+    assert np.array_equal(np.asarray(picture).ravel(), levels)
+    code = load(state.DEFAULT_MODEL).sparse_code(torch.from_numpy(levels / np.float32(255))[None])
+    mine = dict(zip(code.indices[0].tolist(), code.values[0].tolist(), strict=True))
+    told = json.loads(taken("Code, JSON"))
+    rows = list(csv.DictReader(io.StringIO(taken("Code, CSV").decode())))
+    assert told["l0"] == len(rows) == 50 and told["input"] == levels.tolist()
+    for found in (
+        {r["feature"]: r["activation"] for r in told["code"]},
+        {int(r["feature"]): float(r["activation"]) for r in rows},
+    ):
+        assert found.keys() == mine.keys()
+        assert all(abs(found[f] - mine[f]) < 1e-3 for f in mine)
+
+
+def drop(page: Page, data: bytes, name: str, kind: str) -> None:
+    page.get_by_test_id("pad").evaluate(
+        """(pad, [bytes, name, type]) => {
+             const files = new DataTransfer();
+             files.items.add(new File([new Uint8Array(bytes)], name, { type }));
+             for (const what of ["dragover", "drop"]) {
+               pad.dispatchEvent(new DragEvent(what, { dataTransfer: files, bubbles: true, cancelable: true }));
+             }
+           }""",
+        [list(data), name, kind],
+    )
+
+
+def test_a_picture_is_dropped(page: Page, app: str) -> None:
+    opened(page, app)
+    before = urllib.parse.unquote(page.url)
+    for data, kind, why in ((b"nothing", "image/png", "damaged"), (b"hello", "text/plain", "no PNG")):
+        drop(page, data, "x", kind)
+        expect(page.get_by_test_id("refused")).to_contain_text(why)
+    blank = io.BytesIO()
+    Image.new("L", (60, 60), 255).save(blank, "PNG")
+    drop(page, blank.getvalue(), "blank.png", "image/png")
+    expect(page.get_by_test_id("refused")).to_contain_text("no ink")
+    assert urllib.parse.unquote(page.url) == before
+    ink = np.zeros((224, 224), np.uint8)
+    ink[40:60, 60:150] = 255
+    ink[60:190, 125:150] = 255
+    file = io.BytesIO()
+    Image.fromarray(255 - ink).save(file, "PNG")  # dark on light paper
+    drop(page, file.getvalue(), "seven.png", "image/png")
+    expect(page.get_by_test_id("refused")).to_be_hidden()
+    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
+    page.wait_for_timeout(500)
+    assert abs(picture_in_url(page) - prepare(ink / 255)).max() <= 1 / 255 + 1e-6
+    page.get_by_test_id("undo").click()
+    page.wait_for_timeout(800)
+    assert np.array_equal(pixels(page, "input")[:, 0], np.round(state.find_picture(IMAGE).x * 255))

@@ -1,0 +1,235 @@
+"""The browser's engine by itself, against Python on 200 real images: every inference form, every registered variant.
+
+Each on pixels and on the hidden layer of a classifier, with a generator that shows it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Page
+
+from sae_core.classifier import GeneratorConfig
+from sae_core.datasets import dataset_info, default_data_dir, load_dataset
+from sae_core.metrics import pearson
+from sae_core.sae import SAE, InferenceForm, Layer, Network, build, build_network, registry
+from ui.components.model import pack
+
+ENGINE = Path(__file__).parents[2] / "ui" / "components" / "engine.js"
+PLACES = ("pixels", "hidden")
+D_HIDDEN = 49
+SHAPES = {"pixels": (784, 1024, 50), "hidden": (D_HIDDEN, 98, 20)}
+"""d_in, d_sae and k"""
+NEAR = 1e-5
+"""Python sums in float32 and the browser in float64: a value so near to the limit may fall on either side of it"""
+
+_numbers = count()
+"""the engine keeps models by their id"""
+
+RUN = """([bytes, levels]) => {
+  const sae = globalThis.__saeEngine, pictures = sae.fromBase64(levels);
+  const model = sae.models.get(sae.putModel(sae.fromBase64(bytes)));
+  const text = (numbers) => sae.toBase64(new Uint8Array(new Float32Array(numbers).buffer));
+  const found = [];
+  for (let at = 0; at < pictures.length; at += 784) {
+    const h = sae.read(model, sae.fromLevels(pictures.subarray(at, at + 784)));
+    const code = sae.encode(model, h), h_hat = sae.decode(model, code);
+    found.push({ ...code, h: text(h), h_hat: text(h_hat), pearson: sae.pearson(h, h_hat),
+      whole: text(sae.picture(model, h)), picture: text(sae.picture(model, h_hat)) });
+  }
+  const rows = ["encoder", "decoder"].map((name) => {
+    const at = sae.rowPictures(model, name), out = new Float32Array(model.d_sae * 784);
+    for (let j = 0; j < out.length; j++) out[j] = at(Math.floor(j / 784), j % 784);
+    return text(out);
+  });
+  return { found, rows };
+}"""
+
+
+class Expected(NamedTuple):
+    """What Python makes of the images."""
+
+    h: np.ndarray
+    acts: np.ndarray
+    h_hat: np.ndarray
+    whole: np.ndarray
+    """the picture of h"""
+    picture: np.ndarray
+    """the picture of h_hat"""
+
+
+@pytest.fixture(scope="module")
+def engine(browser: Browser) -> Iterator[Page]:
+    """An empty page with the engine in it."""
+    page = browser.new_page()
+    page.add_script_tag(content=ENGINE.read_text(encoding="utf-8"))
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    here = dataset_info("mnist").is_here(default_data_dir())
+    return load_dataset("mnist" if here else "digits", "test").x[:200]
+
+
+def run(engine: Page, form: InferenceForm, images: np.ndarray) -> dict[str, Any]:
+    levels = np.round(images * 255).astype(np.uint8).tobytes()
+    sent = [base64.b64encode(b).decode() for b in (pack(form, f"form {next(_numbers)}"), levels)]
+    found: dict[str, Any] = engine.evaluate(RUN, sent)
+    return found
+
+
+def floats(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), np.float32)
+
+
+def limits(form: InferenceForm, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every latent's value before the selection, in float64, and the limit it has to pass on each image."""
+    pre = h.astype(float) @ form.W.astype(float) + form.b
+    if form.select == "topk":
+        return pre, np.sort(pre, axis=1)[:, -form.k]
+    return pre, np.full(len(h), form.threshold if form.select == "threshold" else 0.0)
+
+
+def check(found: dict[str, Any], form: InferenceForm, expected: Expected) -> None:
+    """The same active latents, values, Pearson and pictures on every image."""
+    pre, limit = limits(form, expected.h)
+    correlations = pearson(torch.tensor(expected.h), torch.tensor(expected.h_hat)).tolist()
+    assert (expected.acts != 0).any(), "nothing is active: this would show nothing"
+    for i, row in enumerate(found["found"]):
+        index, value = np.array(row["index"], int), np.array(row["value"])
+        acts = np.zeros(len(form.b))
+        acts[index] = value
+        near = (abs(pre[i] - limit[i]) < NEAR) | (abs(pre[i]) < NEAR)
+        other = (acts != 0) != (expected.acts[i] != 0)
+        assert not (other & ~near).any(), f"image {i}: other latents are active"
+        assert (np.diff(abs(value)) <= 0).all(), "not the largest first"
+        np.testing.assert_allclose(acts[~other], expected.acts[i][~other], rtol=1e-3, atol=NEAR)
+        np.testing.assert_allclose(floats(row["h"]), expected.h[i], rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(floats(row["whole"]), expected.whole[i], rtol=1e-3, atol=1e-6)
+        if not other.any():
+            np.testing.assert_allclose(floats(row["h_hat"]), expected.h_hat[i], rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(floats(row["picture"]), expected.picture[i], rtol=1e-3, atol=1e-4)
+            assert abs(row["pearson"] - correlations[i]) < 1e-4
+
+
+# ---- each inference form, with random weights; Python's side is written out here
+
+
+def _matrix(rng: np.random.Generator, *shape: int, scale: float) -> np.ndarray:
+    return (scale * rng.standard_normal(shape)).astype(np.float16).astype(np.float32)
+
+
+def _vector(rng: np.random.Generator, n: int, scale: float) -> np.ndarray:
+    return (scale * rng.standard_normal(n)).astype(np.float32)
+
+
+def form_of(kind: str, place: str) -> InferenceForm:
+    """One form with random weights; a pre-bias is folded into b."""
+    rng = np.random.default_rng(3)
+    d_in, d_sae, k = SHAPES[place]
+    W = _matrix(rng, d_in, d_sae, scale=0.2)
+    D, c = _matrix(rng, d_sae, d_in, scale=0.2), _vector(rng, d_in, 0.1)
+    b = _vector(rng, d_sae, 0.2)
+    reader = painter = None
+    if place == "hidden":
+        reader = Layer(_matrix(rng, 784, d_in, scale=0.1), _vector(rng, d_in, 0.3), "tanh-relu")
+        painter = Layer(_matrix(rng, d_in, 784, scale=0.5), _vector(rng, 784, 0.5), "sigmoid")
+    if kind == "topk, tied":
+        D = (W / np.linalg.norm(W, axis=0)).T.astype(np.float16).astype(np.float32)
+        return InferenceForm(W, b, D, 0 * c, "topk", k, 0.0, False, reader, painter)
+    if kind == "topk, ReLU, pre-bias":
+        b = (b - c.astype(float) @ W.astype(float)).astype(np.float32)
+        # So many that not all of the k largest are positive: the ReLU has something to do.
+        return InferenceForm(W, b, D, c, "topk", 3 * d_sae // 4, 0.0, True, reader, painter)
+    if kind == "relu":
+        return InferenceForm(W, b, D, c, "relu", 0, 0.0, True, reader, painter)
+    assert kind == "threshold"
+    return InferenceForm(W, b, D, c, "threshold", 0, 0.75, True, reader, painter)
+
+
+def by_hand(form: InferenceForm, x: np.ndarray) -> Expected:
+    """The formula, in float32."""
+
+    def picture(h: np.ndarray) -> np.ndarray:
+        if form.painter is None:
+            return h
+        return np.asarray(1 / (1 + np.exp(-(h @ form.painter.W + form.painter.b))))
+
+    h = x if form.reader is None else np.maximum(0, np.tanh(x @ form.reader.W + form.reader.b))
+    pre = h @ form.W + form.b
+    if form.select == "topk":
+        keep = np.zeros(pre.shape, bool)
+        np.put_along_axis(keep, np.argsort(-pre, axis=1)[:, : form.k], True, axis=1)
+    else:
+        keep = pre > form.threshold
+    acts = np.where(keep, pre, 0)
+    if form.relu:
+        acts = np.maximum(acts, 0)
+    h_hat = acts @ form.D + form.c
+    return Expected(h, acts, h_hat, picture(h), picture(h_hat))
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", ["topk, tied", "topk, ReLU, pre-bias", "relu", "threshold"])
+def test_every_inference_form(engine: Page, images: np.ndarray, kind: str, place: str) -> None:
+    form = form_of(kind, place)
+    expected = by_hand(form, images)
+    active = (expected.acts != 0).sum(1)
+    if kind == "topk, tied":
+        assert (active == form.k).all()
+    else:
+        assert len(set(active.tolist())) > 1, "the selection does nothing"
+    check(run(engine, form, images), form, expected)
+
+
+# ---- every registered variant; Python's side is the variant itself
+
+
+@torch.no_grad()
+def _shaken(network: Network) -> Any:
+    """With something in every weight and bias, rounded as before it is kept."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        for p in network.parameters():
+            p.add_(0.05 * torch.randn_like(p))
+    network.round_weights()
+    return network.eval().requires_grad_(False)
+
+
+def variant(name: str, place: str, x: torch.Tensor) -> SAE:
+    d_in, d_sae, k = SHAPES[place]
+    Config = registry()[name].Config
+    config = Config(d_in=d_in, d_sae=d_sae)
+    if hasattr(config, "k"):
+        config = Config(d_in=d_in, d_sae=d_sae, k=k)  # type: ignore[call-arg]
+    sae: SAE = _shaken(build(name, config))
+    if place == "hidden":
+        reader, painter = build_network("classifier"), build_network("generator", GeneratorConfig(reads="by hand"))
+        sae.attach(_shaken(reader), _shaken(painter))
+    sae.finish(sae.read(x))  # a threshold is set by what was read
+    return sae
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", list(registry()))
+def test_every_registered_variant(engine: Page, images: np.ndarray, name: str, place: str) -> None:
+    x = torch.from_numpy(np.array(images))
+    sae = variant(name, place, x)
+    h = sae.read(x)
+    out = sae(h)
+    parts = (h, out.acts, out.x_hat, sae.picture(h), sae.picture(out.x_hat))
+    form = sae.inference_form()
+    assert (form.reader is None) == (place == "pixels")
+    found = run(engine, form, images)
+    check(found, form, Expected(*(t.numpy() for t in parts)))
+    for text, rows in zip(found["rows"], sae.row_pictures(), strict=True):
+        np.testing.assert_allclose(floats(text).reshape(rows.shape), rows, rtol=1e-3, atol=1e-5)

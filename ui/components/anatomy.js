@@ -1,0 +1,237 @@
+// The reconstruction as a sum: the bias and one term a_f · d_f for each active feature, as tiles that can be taken out.
+// root: the component's element. refresh(event): show again in the next frame; open(f): the feature's page.
+function anatomy(root, refresh, open) {
+  const TILE = { width: 46, bar: 30, picture: 40, label: 15, gap: 7 }, CELL = 92, STEP_MS = 110;
+  const find = (selector) => root.querySelector(selector);
+  const canvas = find(".sheet"), cells = find(".cells"), slider = find(".terms"), hint = find(".hint"), play = find(".play");
+  const sheet = document.createElement("canvas"), more = find(".open");
+  let model = null, at = null, code = { index: [], value: [] }, total = null; // of the features that are active now
+  let norms = null, largest = null; // of each decoder row: squared length, and the largest magnitude of its picture
+  let terms = null, flipped = new Set(); // so many of the first terms are in (null: all); these the other way round
+  let order = "energy", shared = false, columns = 1, room = 0, colours = null, notes = {}, timer = null;
+  let hovered = -1, focused = -1, looked = -1, last = null;
+
+  // Measured when it changes: to ask within a frame would lay out the page in it.
+  let width = find(".tiles").clientWidth || 800;
+  const resized = new ResizeObserver(([entry]) => {
+    width = entry.contentRect.width || width;
+    if (model) refresh();
+  });
+  resized.observe(find(".tiles"));
+
+  const count = () => Math.min(terms ?? Infinity, code.index.length);
+  const isIn = (j) => (j < count()) !== flipped.has(code.index[j]);
+  const energy = (j) => code.value[j] ** 2 * norms[code.index[j]];
+
+  function take(next) {
+    model = next;
+    at = { encoder: sae.rowPictures(model, "encoder"), decoder: sae.rowPictures(model, "decoder") };
+    largest = sae.peaks(at.decoder, model.d_sae);
+    norms = new Float64Array(model.d_sae);
+    for (let f = 0, i = 0; f < model.d_sae; f++) for (let j = 0; j < model.d_in; j++, i++) norms[f] += model.D[i] ** 2;
+    flipped.clear();
+    room = 0;
+    looked = -1;
+  }
+
+  function sort({ index, value }) {
+    const by = { energy: (j) => -(value[j] ** 2) * norms[index[j]], activation: (j) => -Math.abs(value[j]), index: (j) => index[j] };
+    const key = index.map((_, j) => by[order](j));
+    const to = index.map((_, j) => j).sort((p, q) => key[p] - key[q] || index[p] - index[q]);
+    return { index: to.map((j) => index[j]), value: to.map((j) => value[j]) };
+  }
+
+  // h: what is reconstructed, or null; found: its code; h_hat: what decode made of it; kept: the picture of h.
+  function show(next, h, found, h_hat, kept, settled) {
+    if (next !== model) take(next);
+    code = sort(found);
+    const n = code.index.length, inside = code.index.map((_, j) => j).filter(isIn);
+    const sum = sae.decode(model, { index: inside.map((j) => code.index[j]), value: inside.map((j) => code.value[j]) });
+    const painted = h ? sae.picture(model, sum) : new Float64Array(784);
+    sae.paint(find(".sum"), painted);
+    sae.paint(find(".left"), kept.map((v, i) => v - painted[i]), 0.5);
+    const whole = inside.length === n ? sum : sae.decode(model, code);
+    let error = 0, exact = 0;
+    for (let i = 0; i < sum.length; i++) {
+      if (h) error += (sum[i] - h[i]) ** 2 / sum.length;
+      exact = Math.max(exact, Math.abs(whole[i] - h_hat[i]));
+    }
+    const r = h ? sae.pearson(h, sum) : 0;
+    if (+slider.max !== n) slider.max = n;
+    slider.value = count();
+    slider.disabled = n === 0;
+    find(".many").textContent = `${inside.length} of ${n}`;
+    const [x, unit] = model.reader ? ["h", "unit"] : ["x", "pixel"];
+    find(".so-far").textContent = h ? `Pearson(${x}, sum) ${r.toFixed(4)} · MSE per ${unit} ${error.toFixed(5)}` : "";
+    find(".exact").textContent = h
+      ? `All ${n} terms and the bias, summed in this order, differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact ? exact.toExponential(1) : 0}.` : "";
+    Object.assign(root.dataset, { terms: inside.length, total: n, sumPearson: r, sumError: error, exact });
+    let top = 0;
+    for (let j = 0; j < n; j++) top = Math.max(top, Math.abs(code.value[j]) * largest[code.index[j]]);
+    sae.paintTerms(sheet, at.decoder, code, (j) => (shared ? top : Math.abs(code.value[j]) * largest[code.index[j]]));
+    total = 0;
+    for (let j = 0; j < n; j++) total += energy(j);
+    paintTiles();
+    if (settled) label();
+    look();
+  }
+
+  function paintTiles() {
+    if (!model || !colours) return;
+    const n = code.index.length;
+    const fits = Math.max(1, Math.floor(width / TILE.width));
+    if (fits !== columns) { columns = fits; cells.style.gridTemplateColumns = `repeat(${columns}, ${TILE.width}px)`; }
+    // Room for all that can be active, or were, so that the page below does not jump while somebody draws.
+    room = Math.max(room, n, model.select === "topk" ? model.k : 0);
+    const high = Math.max(1, Math.ceil(room / columns)) * CELL;
+    const context = sae.fit(canvas, columns * TILE.width, high);
+    let strongest = 0;
+    for (let j = 0; j < n; j++) strongest = Math.max(strongest, Math.abs(code.value[j]));
+    context.clearRect(0, 0, columns * TILE.width, high);
+    context.font = `11px ${colours.font}`;
+    context.textAlign = "center";
+    for (let j = 0; j < n; j++) {
+      const left = (j % columns) * TILE.width + 3, top = Math.floor(j / columns) * CELL;
+      const bar = (Math.abs(code.value[j]) / strongest) * (TILE.bar - 4);
+      context.globalAlpha = isIn(j) ? 1 : 0.22;
+      context.fillStyle = code.value[j] < 0 ? "#3c96ff" : "#e69a00";
+      context.fillRect(left, top + TILE.bar - bar, TILE.picture, bar);
+      sae.drawTile(context, sheet, j, left, top + TILE.bar + 1, TILE.picture);
+      context.fillStyle = colours.text;
+      context.fillText(code.index[j], left + TILE.picture / 2, top + TILE.bar + TILE.picture + 13);
+      context.globalAlpha = 1;
+      if (j === current()) {
+        context.strokeStyle = colours.accent;
+        context.lineWidth = 3;
+        context.strokeRect(left - 1, top + TILE.bar - 1, TILE.picture + 2, TILE.picture + 4);
+      }
+    }
+    if (cells.childElementCount < n) cells.append(...Array.from({ length: n - cells.childElementCount }, cell));
+    if (+cells.dataset.shown !== n) {
+      [...cells.children].forEach((e, j) => { e.hidden = j >= n; });
+      cells.dataset.shown = n;
+    }
+  }
+
+  function cell() {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "cell";
+    button.dataset.testid = "tile";
+    button.tabIndex = -1;
+    return button;
+  }
+
+  // Words for those who do not see the tiles: not in every frame of a stroke.
+  function label() {
+    code.index.forEach((f, j) => {
+      const e = cells.children[j], inside = isIn(j), text = `Feature ${f}, activation ${code.value[j].toFixed(3)}`;
+      if (e.dataset.words === `${text} ${inside}`) return;
+      e.dataset.words = `${text} ${inside}`;
+      e.dataset.feature = f;
+      e.setAttribute("aria-label", text);
+      e.setAttribute("aria-pressed", inside);
+    });
+    const from = focused >= 0 && focused < code.index.length ? focused : 0;
+    for (const [j, e] of [...cells.children].entries()) if ((e.tabIndex === 0) !== (j === from)) e.tabIndex = j === from ? 0 : -1;
+  }
+
+  // ---- one tile: what it is, and where it looks
+
+  const current = () => (hovered >= 0 ? hovered : focused);
+  function say() {
+    const j = current(), f = code.index[j];
+    if (f !== undefined) {
+      const often = notes.frequency ? ` Active on ${(100 * notes.frequency[f]).toFixed(1)} % of ${notes.where}.` : "";
+      hint.textContent = `Feature ${f}: activation ${code.value[j].toFixed(3)}, ${(100 * energy(j) / (total || 1)).toFixed(1)} % of the terms' energy, ` +
+        `${isIn(j) ? "in" : "not in"} the sum.${often}`;
+      last = f;
+      more.textContent = `Open feature ${f}`;
+    } else {
+      hint.textContent = "Click: take a term out or put it in. Double click: open its feature. Keys: arrows, space, Enter.";
+    }
+    more.hidden = last === null;
+  }
+  function look() {
+    const f = code.index[current()] ?? -1;
+    if (f === looked) return;
+    looked = f;
+    for (const rows of ["encoder", "decoder"]) {
+      const over = find(`.over.${rows}`);
+      over.hidden = f < 0;
+      over.dataset.feature = f < 0 ? "" : f;
+      if (f >= 0) sae.paintOver(over, Float64Array.from({ length: 784 }, (_, i) => at[rows](f, i)));
+    }
+  }
+  function turned() { say(); look(); paintTiles(); }
+
+  const place = (event) => [...cells.children].indexOf(event.target.closest(".cell"));
+  cells.onpointerover = (event) => { if (event.pointerType !== "touch") { hovered = place(event); turned(); } };
+  cells.onpointerleave = () => { hovered = -1; turned(); };
+  cells.addEventListener("focusin", (event) => { focused = place(event); label(); turned(); });
+  cells.addEventListener("focusout", () => { focused = -1; turned(); });
+  cells.onclick = (event) => {
+    const f = code.index[place(event)];
+    if (f === undefined) return;
+    if (!flipped.delete(f)) flipped.add(f);
+    label();
+    say();
+    refresh(event);
+  };
+  cells.ondblclick = (event) => { const f = code.index[place(event)]; if (f !== undefined) open(f); };
+  cells.onkeydown = (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity }[event.key];
+    event.stopPropagation(); // or Streamlit takes c and r for its own
+    if (step) {
+      event.preventDefault();
+      hovered = -1;
+      cells.children[sae.clamp(focused + step, 0, code.index.length - 1)]?.focus();
+    } else if (event.key === "Enter" && code.index[focused] !== undefined) {
+      event.preventDefault();
+      open(code.index[focused]);
+    }
+  };
+  more.onclick = () => { if (last !== null) open(last); };
+
+  // ---- controls
+
+  function stop() {
+    clearTimeout(timer);
+    timer = null;
+    play.textContent = "Play";
+  }
+  function upTo(n, event) {
+    terms = n >= code.index.length ? null : n;
+    flipped.clear();
+    refresh(event);
+  }
+  function tick() {
+    upTo(count() + 1);
+    if (terms === null) stop();
+    else timer = setTimeout(tick, STEP_MS);
+  }
+  slider.oninput = (event) => { stop(); upTo(+slider.value, event); };
+  find(".all").onclick = (event) => { stop(); upTo(Infinity, event); };
+  play.onclick = (event) => {
+    if (timer !== null) { stop(); return; }
+    if (terms === null) upTo(0, event);
+    play.textContent = "Pause";
+    timer = setTimeout(tick, STEP_MS);
+  };
+  find(".order").onchange = (event) => { order = event.target.value; refresh(event); };
+  find(".shared").onchange = (event) => { shared = event.target.checked; refresh(event); };
+  for (const e of [slider, play, more, ...root.querySelectorAll(".all, .order, .shared")]) {
+    e.addEventListener("keydown", (event) => event.stopPropagation());
+  }
+
+  return {
+    show,
+    // What is said of features, and the page's colours.
+    update(said, style) {
+      notes = said;
+      colours = style;
+      if (current() < 0) say();
+    },
+    unmount() { stop(); resized.disconnect(); },
+  };
+}

@@ -1,0 +1,32 @@
+// What a classifier says, as one bar a class, with the probabilities before an edit as ghosts behind them.
+// `root` is an element of the component; names are the classes' names. The result paints: show(p, before = null).
+function classBars(root, names) {
+  root.classList.add("class-bars");
+  root.setAttribute("role", "list");
+  const rows = names.map((name) => {
+    const row = document.createElement("div");
+    row.className = "class-bar";
+    row.dataset.testid = "class-bar";
+    row.dataset.class = name;
+    row.setAttribute("role", "listitem");
+    row.innerHTML = '<span class="name"></span><span class="track"><i class="ghost"></i><i class="bar"></i></span><span class="share"></span>';
+    row.querySelector(".name").textContent = name;
+    return row;
+  });
+  root.replaceChildren(...rows);
+  const parts = rows.map((row) => ({ row, ...Object.fromEntries([...row.querySelectorAll("*")].map((e) => [e.className, e])) }));
+  return (p, before = null) => {
+    let best = -1;
+    if (p) for (let c = 0; c < p.length; c++) if (best < 0 || p[c] > p[best]) best = c;
+    parts.forEach(({ row, bar, ghost, share }, c) => {
+      const percent = p ? 100 * p[c] : 0;
+      bar.style.width = `${percent}%`;
+      ghost.hidden = !before;
+      ghost.style.width = `${before ? 100 * before[c] : 0}%`;
+      share.textContent = p ? `${percent.toFixed(percent < 9.95 ? 1 : 0)} %` : "";
+      row.classList.toggle("best", c === best);
+      row.dataset.p = p ? p[c].toFixed(5) : "";
+      row.setAttribute("aria-label", `${names[c]}: ${share.textContent || "nothing yet"}`);
+    });
+  };
+}
