@@ -11,9 +11,9 @@ choice = state.setup("What a sparse autoencoder sees")
 
 st.markdown(
     "A **sparse autoencoder** (SAE) learns a dictionary of small pictures, its **features**, such that every image is "
-    "close to a sum of just a few of them. Which few an image uses, and how strongly, is its **sparse code**: about 50 "
-    "numbers that stand for 784 pixels. Each feature is a picture you can look at, so you can see what the network "
-    "saw, and change it."
+    "close to a sum of just a few of them. Which few an image uses, and how strongly, is its **sparse code**: some "
+    "dozen numbers that stand for 784 pixels. Each feature is a picture you can look at, so you can see what the "
+    "network saw, and change it."
 )
 # The page is painted first; the model (and torch) is loaded after that, into this place.
 stage = st.container()
@@ -21,26 +21,24 @@ with stage:
     loading = st.empty()
     loading.caption("Loading the model …")
 
-for column, page, icon, name, text in zip(
-    st.columns(3),
-    ("1_Draw", "2_Features", "3_Steer"),
-    (":material/draw:", ":material/grid_view:", ":material/tune:"),
-    ("Draw", "Features", "Steer"),
-    (
-        "Draw a digit and watch its code and reconstruction while you draw.",
-        "All features as one wall of pictures, and each one in depth.",
-        "Switch features off, turn them up, and see what the picture becomes.",
-    ),
-    strict=True,
-):
+PAGES = {
+    "1_Draw": (":material/draw:", "Draw a digit and watch its code and reconstruction while you draw."),
+    "2_Features": (":material/grid_view:", "All features as one wall of pictures, and each one in depth."),
+    "3_Steer": (":material/tune:", "Switch features off, turn them up, and see what the picture becomes."),
+    "4_Digits": (":material/filter_9:", "What each digit uses, and how digits differ in it."),
+    "7_Experiments": (":material/science:", "The source documents: claimed, as documented, ours."),
+}
+for column, (page, (icon, text)) in zip(st.columns(len(PAGES)), PAGES.items(), strict=True):
     with column.container(border=True, height="stretch"):
-        state.link(f"pages/{page}.py", f"**{name}**", icon=icon)
+        state.link(f"pages/{page}.py", f"**{page[2:]}**", icon=icon)
         st.write(text)
 
 st.subheader("Models at hand", anchor=False)
 model_table()
 
 with stage:
-    put_model(choice.model)
-    loading.empty()
+    try:
+        put_model(choice.model)
+    finally:
+        loading.empty()
     apart(choice)

@@ -38,6 +38,20 @@ def steer(page: Page) -> None:
         page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
 
 
+def key_features(page: Page) -> None:
+    page.get_by_text("Key features of", exact=False).first.scroll_into_view_if_needed()
+    page.mouse.wheel(0, 420)
+
+
+def class_pictures(page: Page) -> None:
+    page.get_by_role("radio", name="Hidden layer (004)").click()
+    page.wait_for_timeout(3000)
+    page.get_by_role("radio", name="Class pictures").click()
+    page.wait_for_timeout(3000)
+    page.get_by_role("heading", name="Figures").scroll_into_view_if_needed()
+    page.mouse.wheel(0, 700)
+
+
 def main() -> None:
     with dashboard() as (url, _), sync_playwright() as p:
         browser = launch(p)
@@ -46,12 +60,14 @@ def main() -> None:
             ("draw", "Draw?data=digits", "dark", draw),
             ("features", "Features?data=digits&feature=100", "light", None),
             ("steer", "Steer?data=digits&image=digits-test-11", "dark", steer),
+            ("digits", "Digits?data=digits", "light", key_features),
+            ("experiments", "Experiments?data=digits", "dark", class_pictures),
         ):
             context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
             page = context.new_page()
             page.goto(f"{url}/{address}")
-            ready = {"start": "apart", "draw": "pad", "features": "wall", "steer": "strip"}[name]
-            page.get_by_test_id(ready).first.wait_for(timeout=60_000)
+            ready = {"start": "apart", "draw": "pad", "features": "wall", "steer": "strip", "digits": "stPlotlyChart"}
+            page.get_by_test_id(ready.get(name, "stPlotlyChart")).first.wait_for(timeout=60_000)
             page.wait_for_timeout(5000)
             if act:
                 act(page)

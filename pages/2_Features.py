@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import details, state
+from ui import details, landscape, state
 from ui.components.model import put_model
 from ui.components.wall import opened, point_wall, wall
 
@@ -38,4 +38,5 @@ with st.container(gap=None):  # what is invisible here takes no place
         "<style>@media (min-width: 641px) { :has(> .st-key-wall-place) { position: sticky; top: 4.5rem; } }</style>"
     )
 explore()
+landscape.landscape(choice, stats)
 details.table(choice, stats)

@@ -36,6 +36,7 @@ def _stats() -> FeatureStats:
         maximum=np.ones(5, np.float32),
         minimum=np.zeros(5, np.float32),
         class_rates=rates,
+        class_means=rates,
         class_n=np.full(10, 200),
         top_indices=top,
         top_values=np.zeros((5, TOP), np.float32),
@@ -208,3 +209,22 @@ def test_the_table_is_the_wall_in_numbers() -> None:
     assert table["feature"].tolist() == list(range(len(stats.count)))
     np.testing.assert_allclose(table["active on (%)"], 100 * stats.frequency)
     assert table["dead"].tolist() == stats.dead.tolist()
+
+
+def test_the_landscape_shows_use_and_map_when_it_is_opened() -> None:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    at.session_state["feature-landscape"] = True
+    at.switch_page("pages/2_Features.py").run()
+    assert not at.exception, at.exception
+    stats = _chosen_model(at).stats("mnist")
+    shown = {c.proto.id.split("-", 2)[-1]: json.loads(c.proto.spec) for c in at.get("plotly_chart")}
+    often = next(v for k, v in shown.items() if k.endswith("most-frequent"))
+    top = np.argsort(-stats.frequency, kind="stable")[:25]
+    assert often["data"][0]["x"] == [f"#{f}" for f in top]
+    points = next(v for k, v in shown.items() if k.endswith("map-of-features"))
+    assert "t-SNE" in points["layout"]["title"]["text"]
+    assert "60,000" in points["layout"]["title"]["subtitle"]["text"]
+    at.segmented_control(key="map-ranking").set_value("largest").run()
+    assert not at.exception, at.exception
+    again = next(json.loads(c.proto.spec) for c in at.get("plotly_chart") if c.proto.id.endswith("map-of-features"))
+    assert again["data"][0]["customdata"] != points["data"][0]["customdata"]

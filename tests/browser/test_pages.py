@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.test_pages import PAGES
 
 NAMES = {"app.py": "", **{p: re.sub(r"^pages/\d+_|\.py$", "", p) for p in PAGES if p != "app.py"}}
-LIVE = {"": "apart", "Draw": "draw", "Features": "wall", "Steer": "strip"}
+LIVE = {"": "apart", "Draw": "draw", "Features": "wall", "Steer": "strip", "Digits": "digit-images"}
 """What each page must show, as test ids, before it counts as open."""
 
 

@@ -1,0 +1,239 @@
+"""The Experiments page: each document's section with and without MNIST, its switches, and another run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from sae_core.datasets import DataError
+from sae_core.reproduce import BUNDLED, NAMES, Report, read_report
+from tests.conftest import missing
+from ui import contradictions, experiments
+from ui.experiment_panels import PANELS, SWITCHES
+
+ROOT = Path(__file__).parent.parent
+NUMBERS = {"ensemble": range(1, 10), "experiment3": range(10, 19), "intro": range(19, 20)}
+
+
+def _open(name: str, subject: str | None = None, **session: Any) -> AppTest:
+    """The page with a document chosen, and what else the session holds."""
+    if not (BUNDLED / name / "report.json").is_file():
+        missing(f"there is no bundled report of {name}")
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    at.session_state["chosen_experiment"] = name
+    if subject:
+        at.session_state[f"chosen_subject-{name}"] = subject
+    for key, value in session.items():
+        at.session_state[key.replace("__", "-")] = value
+    return at.switch_page("pages/7_Experiments.py").run()
+
+
+def _charts(at: AppTest) -> list[str]:
+    """What each chart on the page was given, as JSON."""
+    return [c.proto.spec for c in at.get("plotly_chart")]
+
+
+def _html(at: AppTest) -> str:
+    return " ".join(h.proto.body for h in at.get("html"))
+
+
+# ---- what it shows
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("with_mnist", [True, False])
+def test_every_subject_of_every_document_is_shown(
+    name: str, with_mnist: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("SAE_DATA", str(request.getfixturevalue("mnist_dir") if with_mnist else tmp_path))
+    for subject in PANELS[name]:
+        at = _open(name, subject)
+        assert not at.exception, (subject, at.exception)
+        assert not at.error and not at.warning
+        assert not at.info, (subject, [i.value for i in at.info])
+        specs = _charts(at)
+        assert specs, subject
+        assert any("n = " in spec or " pairs" in spec for spec in specs), subject
+        if subject == "Images":
+            assert ("embedded digits" in specs[0]) == (not with_mnist)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_claim_is_in_the_table(name: str) -> None:
+    from html import escape
+
+    at = _open(name)
+    table = _html(at)
+    found = read_report(BUNDLED / name)
+    for claim in found.claims:
+        assert escape(claim.what) in table and escape(claim.note) in table
+        assert f"{claim.split}, n = {claim.n:,}" in table
+    assert "results" not in " ".join(c.value for c in at.caption)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_contradiction_opens(name: str) -> None:
+    for number in NUMBERS[name]:
+        at = _open(name, **{f"contradiction-{number}": True})
+        assert not at.exception, (number, at.exception)
+        assert not at.info, (number, [i.value for i in at.info])
+        words = " ".join(m.value for m in at.markdown)
+        assert all(part in words for part in ("**claimed**", "**as documented**", "**ours**")), number
+        more = len(_charts(at)) - len(_charts(_open(name)))
+        assert (more > 0) == (number in SWITCHES), number
+
+
+def test_it_opens_with_the_first_document_and_remembers_another() -> None:
+    at = _open("experiment3")
+    assert at.session_state["widget_experiment"] == "experiment3"
+    at.switch_page("pages/2_Features.py").run()
+    at.switch_page("pages/7_Experiments.py").run()
+    assert at.session_state["widget_experiment"] == "experiment3"
+    assert experiments.ABOUT["experiment3"] in [c.value for c in at.caption]
+
+
+# ---- switches
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "key", "value"),
+    [
+        ("ensemble", 5, "start", "zero"),
+        ("ensemble", 7, "over", "all"),
+        ("ensemble", 8, "by", "mean"),
+        ("ensemble", 9, "order", "used"),
+        ("experiment3", 11, "reading", "notebook"),
+        ("experiment3", 11, "rho", "0.1"),
+        ("experiment3", 13, "reading", "bias-free"),
+        ("experiment3", 13, "which", "all"),
+        ("experiment3", 14, "axes", "mixed"),
+        ("experiment3", 15, "mean", "all"),
+        ("experiment3", 16, "fed", "rows"),
+        ("experiment3", 17, "rho", "0.1"),
+    ],
+)
+def test_a_switch_changes_the_figure(name: str, number: int, key: str, value: str) -> None:
+    opened = {f"contradiction-{number}": True}
+    before = _charts(_open(name, **opened))
+    after = _charts(_open(name, **opened, **{f"chosen_contradiction-{number}-{key}": value}))
+    assert len(before) == len(after) and before != after
+
+
+def test_a_switch_works_by_its_widget() -> None:
+    at = _open("experiment3", "Importance")
+    before = _charts(at)
+    at.segmented_control("widget_experiment3-Importance-rho").set_value("0.1").run()
+    assert not at.exception
+    assert at.session_state["chosen_experiment3-Importance-rho"] == "0.1"
+    assert _charts(at) != before
+
+
+def test_the_number_of_features_is_yours() -> None:
+    at = _open("experiment3", "Class pictures")
+    before = _charts(at)
+    assert "top 30 features" in before[0]
+    at.slider("experiment3-Class pictures-n").set_value(5).run()
+    assert not at.exception
+    assert "top 5 features" in _charts(at)[0]
+
+
+# ---- another run
+
+
+def test_without_mnist_a_run_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SAE_DATA", str(tmp_path))
+    at = _open("experiment3")
+    _button(at, "Run again (quick)").click().run()
+    assert not at.exception
+    assert at.info and "MNIST" in at.info[0].value
+    assert _charts(at), "the bundled report stays"
+    assert not experiments._RUNNING.locked()
+
+
+def test_a_quick_run_is_shown_and_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sae_core.reproduce.reproduce", _pretend)
+    at = _open("experiment3")
+    _button(at, "Run again (quick)").click().run()
+    assert not at.exception, at.exception
+    assert any("quick run" in w.value for w in at.warning)
+    assert any(c.value.startswith("quick run, seed 7") for c in at.caption)
+    assert "n = 4,000" in _charts(at)[0] or "n = 1,000" in _charts(at)[0]
+    _button(at, "Back to the full run").click().run()
+    assert not at.warning
+    assert any(c.value.startswith("bundled run, seed 42") for c in at.caption)
+
+
+def _pretend(name: str, *, quick: bool, out: Path, on_stage: Callable[..., None], **_: Any) -> Report:
+    """A run that is done at once: the bundled report, called a quick one."""
+    assert quick
+    on_stage("training", 1, 2)
+    shutil.copytree(BUNDLED / name, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("figures"))
+    found = read_report(out)
+    found.quick, found.seed = True, 7
+    found.info["n"] = {"train": 2000, "test": 500}
+    found.write()
+    return found
+
+
+def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any, **__: Any) -> Report:
+        raise AssertionError("a second run was started")
+
+    monkeypatch.setattr("sae_core.reproduce.reproduce", never)
+    with experiments._RUNNING:
+        at = _open("experiment3")
+        _button(at, "Run again (quick)").click().run()
+    assert not at.exception, at.exception
+    assert any("going on" in i.value for i in at.info)
+
+
+def test_a_run_that_fails_lets_the_next_one_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> Report:
+        raise DataError("it is damaged")
+
+    monkeypatch.setattr("sae_core.reproduce.reproduce", fails)
+    at = _open("experiment3")
+    _button(at, "Run again (quick)").click().run()
+    assert any("it is damaged" in i.value for i in at.info)
+    assert not experiments._RUNNING.locked()
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_missing_or_damaged_report_is_said(damaged: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if damaged:
+        (tmp_path / "ensemble").mkdir()
+        (tmp_path / "ensemble" / "report.json").write_text("{no json")
+    monkeypatch.setattr("sae_core.reproduce.BUNDLED", tmp_path)
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).switch_page("pages/7_Experiments.py").run()
+    assert not at.exception
+    assert "python -m sae_core reproduce ensemble" in at.info[0].value
+    assert ("report.json" in at.info[0].value) == damaged
+    assert _button(at, "Run again (quick)")
+
+
+def _button(at: AppTest, label: str) -> Any:
+    return next(b for b in at.button if b.label == label)
+
+
+# ---- words
+
+
+def test_compact_values_by_hand() -> None:
+    assert contradictions.compact([0.1, 0.3, 0.2, 0.4], by_epoch=True) == "0.1 → 0.4"
+    assert contradictions.compact([0.3, 0.1, 0.4, 0.2], by_epoch=False) == "0.1 – 0.4"
+    assert contradictions.compact([0.8219, 0.5611], by_epoch=False) == "0.8219, 0.5611"
+    assert contradictions.compact(None, by_epoch=False) == contradictions.compact(float("nan"), by_epoch=False) == "–"
+    assert contradictions.compact("in words", by_epoch=True) == "in words"
+
+
+def test_what_a_report_says_cannot_become_markup() -> None:
+    from sae_core.reproduce import Claim
+
+    row = experiments._claim(Claim("<b>a</b>", "<i>", [1.0] * 4, None, "s&t", 3, "<script>"))
+    assert "<b>" not in row and "<i>" not in row and "<script>" not in row and "s&amp;t" in row
+    assert row.count("<details>") == 1
