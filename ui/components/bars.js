@@ -18,14 +18,23 @@ function classBars(root, names) {
   return (p, before = null) => {
     let best = -1;
     if (p) for (let c = 0; c < p.length; c++) if (best < 0 || p[c] > p[best]) best = c;
-    parts.forEach(({ row, bar, ghost, share }, c) => {
+    parts.forEach((part, c) => {
+      const { row, bar, ghost, share } = part;
+      // Most probabilities stay at 0 while somebody draws: what does not change is not touched, or every frame would be
+      // laid out anew.
+      const now = p ? p[c].toFixed(5) : "", was = before ? before[c].toFixed(5) : "";
+      if (was !== part.was) {
+        part.was = was;
+        ghost.hidden = !before;
+        ghost.style.width = `${before ? 100 * before[c] : 0}%`;
+      }
+      row.classList.toggle("best", c === best);
+      if (now === part.now) return;
+      part.now = now;
       const percent = p ? 100 * p[c] : 0;
       bar.style.width = `${percent}%`;
-      ghost.hidden = !before;
-      ghost.style.width = `${before ? 100 * before[c] : 0}%`;
       share.textContent = p ? `${percent.toFixed(percent < 9.95 ? 1 : 0)} %` : "";
-      row.classList.toggle("best", c === best);
-      row.dataset.p = p ? p[c].toFixed(5) : "";
+      row.dataset.p = now;
       row.setAttribute("aria-label", `${names[c]}: ${share.textContent || "nothing yet"}`);
     });
   };
