@@ -199,7 +199,7 @@ def test_the_first_losses(cli: Cli, mnist_dir: Path) -> None:
     assert found["mean_image_mse"] == pytest.approx(0.0673, abs=2e-4)
     assert len(found["mse"]) == len(found["pearson"]) == 2 and found["n"] == 10_000
     assert all(0.4 < r < 0.6 for r in found["pearson"]), "it does not start at 0.94"
-    assert "no such" not in cli.fails("analyze-loss", "--data-dir", cli.models)
+    assert "data get mnist" in cli.fails("analyze-loss", "--data-dir", cli.models)
 
 
 def test_devices_are_compared(cli: Cli, mnist_dir: Path) -> None:

@@ -44,8 +44,8 @@ def _use(stats: FeatureStats) -> None:
     most = figures.ranked(often, percent, f"The {FIRST} most frequent features", "active on (%)", said)
     left.plotly_chart(most, key="most-frequent", config=_CHART)
     title = f"The {FIRST} strongest features"
-    most = figures.ranked(strong, stats.mean_active[strong], title, "mean when active", said)
-    right.plotly_chart(most, key="strongest", config=_CHART)
+    strongest = figures.ranked(strong, stats.mean_active[strong], title, "mean when active", said)
+    right.plotly_chart(strongest, key="strongest", config=_CHART)
     used = ~stats.dead
     rank = rank_correlation(stats.frequency[used], stats.mean_active[used])
     scatter = figures.frequency_against_strength(stats.frequency, stats.mean_active, "when active", rank, said)
