@@ -1,30 +1,36 @@
 """What a person waits for, measured in a real browser on the running dashboard: one JSON line.
 
-    python benchmarks/bench_ui.py [--url http://127.0.0.1:8501] [--json]
+    python benchmarks/bench_ui.py [--url http://127.0.0.1:8501] [--model NAME] [--throttle 4] [--json]
 
-Without --url it starts a dashboard of its own. draw_* and steer_*: from the event's own time stamp to the first task
-after the animation frame that shows its result (p50, p95), and our own work within that frame (work_p95).
+Without --url it starts a dashboard of its own. The pointer moves as a mouse does, 125 times a second whether or not the
+page keeps up (--rate). draw_* and steer_*: from the event's own time stamp to the first task after the animation frame
+that shows its result (p50, p95), and our own work within that frame (work_p95).
 wall_ms: from the click on the link to the wall painted; select_ms: from a click on a tile to that feature's detail;
-release_p95_ms: from letting the pointer go to Python's new number on the page. server_cpu_share: processor time of the
+release_p95_ms: from letting the pointer go to Python's new numbers on the page. server_cpu_share: processor time of the
 server while somebody draws without letting go, as a share of one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import math
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.async_api import Page, async_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from benchmarks.browser import dashboard, launch
+from benchmarks.browser import dashboard, options
+
+WAIT_MS = 60_000
+"""after which something that was waited for counts as never come"""
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -41,11 +47,12 @@ def cpu_seconds(pid: int | None) -> float | None:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def frames(page: Page, since: int = 0) -> list[dict[str, float]]:
-    return page.evaluate(f"globalThis.__saeEngine.frames.slice({since}).filter((f) => f.painted)")
+async def count(page: Page) -> int:
+    return await page.evaluate("globalThis.__saeEngine.frames.length")
 
 
-def summary(name: str, found: list[dict[str, float]]) -> dict[str, float]:
+async def summary(page: Page, name: str, since: int) -> dict[str, float]:
+    found = await page.evaluate(f"globalThis.__saeEngine.frames.slice({since}).filter((f) => f.painted)")
     shown = [f["painted"] - f["event"] for f in found]
     work = [f["end"] - f["start"] for f in found]
     return {
@@ -57,120 +64,138 @@ def summary(name: str, found: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def scribble(page: Page, seconds: float) -> None:
-    """Move in a figure of eight over the pad, as fast as the browser takes it (the pointer stays down)."""
-    box = page.get_by_test_id("pad").bounding_box()
-    assert box
-    began = time.monotonic()
-    while (t := time.monotonic() - began) < seconds:
-        x, y = 0.5 + 0.22 * math.sin(2.1 * t), 0.5 + 0.32 * math.sin(4.2 * t + 0.5)
-        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
-        time.sleep(0.004)
+async def sweep(page: Page, seconds: float, rate: float, spot: Callable[[float], tuple[float, float]]) -> None:
+    """Move the held pointer along spot(t), so many times a second: the next move does not wait for the page.
+
+    By the browser's own protocol: playwright's `mouse.move` runs its script in the page at each move of a held pointer.
+    """
+    session = await page.context.new_cdp_session(page)
+    began, moves = time.monotonic(), []
+    while (t := len(moves) / rate) < seconds:
+        await asyncio.sleep(max(0.0, began + t - time.monotonic()))
+        x, y = spot(t)
+        event = {"type": "mouseMoved", "x": x, "y": y, "button": "left", "buttons": 1}
+        moves.append(asyncio.create_task(session.send("Input.dispatchMouseEvent", event)))
+    await asyncio.gather(*moves)
+    await session.detach()
 
 
-def bench_draw(page: Page, url: str, pid: int | None, seconds: float) -> dict[str, Any]:
-    page.goto(f"{url}/Draw")
-    page.locator("[data-testid=draw][data-l0]").wait_for()
-    page.wait_for_timeout(1500)
-    box = page.get_by_test_id("pad").bounding_box()
+async def bench_draw(page: Page, url: str, pid: int | None, args: argparse.Namespace) -> dict[str, Any]:
+    await page.goto(f"{url}/Draw{args.query}")
+    await page.locator("[data-testid=draw][data-l0]").wait_for()
+    await page.wait_for_timeout(1500)
+    box = await page.get_by_test_id("pad").bounding_box()
     assert box
-    page.get_by_test_id("clear").click()
-    page.wait_for_timeout(800)
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.65 * box["height"])
-    page.mouse.down()
-    scribble(page, 0.5)  # the first frames compile the engine
-    start = page.evaluate("globalThis.__saeEngine.frames.length")
+    await page.get_by_test_id("clear").click()
+    await page.wait_for_timeout(800)
+
+    def on_pad(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    def eight(t: float) -> tuple[float, float]:
+        return on_pad(0.5 + 0.22 * math.sin(2.1 * t), 0.5 + 0.32 * math.sin(4.2 * t + 0.5))
+
+    await page.mouse.move(*eight(0))
+    await page.mouse.down()
+    await sweep(page, 1, args.rate, eight)  # the first frames compile the engine
+    start = await count(page)
     cpu, clock = cpu_seconds(pid), time.monotonic()
-    scribble(page, seconds)
+    await sweep(page, args.seconds, args.rate, eight)
     spent = cpu_seconds(pid)
     share = None if cpu is None or spent is None else (spent - cpu) / (time.monotonic() - clock)
-    result: dict[str, Any] = summary("draw", frames(page, start))
-    page.mouse.up()
-    page.wait_for_timeout(1000)
+    result: dict[str, Any] = await summary(page, "draw", start)
+    await page.mouse.up()
+    await page.wait_for_timeout(1000)
     waits = []
     for i in range(12):
-        spot = 0.3 + 0.03 * i
-        page.mouse.move(box["x"] + spot * box["width"], box["y"] + 0.2 * box["height"])
-        page.mouse.down()
-        page.mouse.move(box["x"] + spot * box["width"], box["y"] + 0.8 * box["height"], steps=4)
-        page.evaluate(
-            """() => {
-                 const value = () => document.querySelector('[data-testid=stMetricValue]')?.innerText;
-                 const before = value();
+        x = 0.3 + 0.03 * i
+        await page.mouse.move(*on_pad(x, 0.2))
+        await page.mouse.down()
+        await page.mouse.move(*on_pad(x, 0.8), steps=4)
+        await page.evaluate(
+            """(most) => {
+                 const all = () => [...document.querySelectorAll('[data-testid=stMetricValue]')];
+                 const numbers = () => all().map((e) => e.innerText).join();
+                 const before = numbers();
                  globalThis.__wait = new Promise((done) => window.addEventListener('pointerup', (event) => {
-                   const look = () => value() !== before
-                     ? done(performance.now() - event.timeStamp) : requestAnimationFrame(look);
+                   const look = () => {
+                     const waited = performance.now() - event.timeStamp;
+                     if (numbers() !== before || waited > most) done(waited); else requestAnimationFrame(look);
+                   };
                    look();
                  }, { once: true }));
-               }"""
+               }""",
+            WAIT_MS,
         )
-        page.mouse.up()
-        waits.append(page.evaluate("() => globalThis.__wait"))
-        page.wait_for_timeout(250)
+        await page.mouse.up()
+        waits.append(await page.evaluate("() => globalThis.__wait"))
+        await page.wait_for_timeout(250)
     return {**result, "release_p95_ms": percentile(waits, 0.95), "server_cpu_share": share}
 
 
-def bench_steer(page: Page, url: str, seconds: float) -> dict[str, Any]:
-    page.goto(f"{url}/Steer")
-    page.get_by_test_id("strip-slider").first.wait_for()
-    page.wait_for_timeout(1500)
-    box = page.get_by_test_id("strip-slider").first.bounding_box()
+async def bench_steer(page: Page, url: str, args: argparse.Namespace) -> dict[str, Any]:
+    await page.goto(f"{url}/Steer{args.query}")
+    await page.get_by_test_id("strip-slider").first.wait_for()
+    await page.wait_for_timeout(1500)
+    box = await page.get_by_test_id("strip-slider").first.bounding_box()
     assert box
-    middle = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + box["width"] / 2, middle)
-    page.mouse.down()
-    start, began = 0, time.monotonic()
-    while (t := time.monotonic() - began) < seconds + 0.5:
-        if t > 0.5 and not start:
-            start = page.evaluate("globalThis.__saeEngine.frames.length")
-        page.mouse.move(box["x"] + box["width"] * (0.5 + 0.45 * math.sin(3 * t)), middle)
-        time.sleep(0.004)
-    result = summary("steer", frames(page, start))
-    page.mouse.up()
+    middle, width = box["y"] + box["height"] / 2, box["width"]
+
+    def along(t: float) -> tuple[float, float]:
+        return box["x"] + width * (0.5 + 0.4 * math.sin(3 * t)), middle
+
+    await page.mouse.move(*along(0))
+    await page.mouse.down()
+    await sweep(page, 1, args.rate, along)
+    start = await count(page)
+    await sweep(page, args.seconds, args.rate, along)
+    result = await summary(page, "steer", start)
+    await page.mouse.up()
     return result
 
 
 # Watches for what a condition waits for, frame by frame, from the click that leads to it.
-WATCH = """(condition) => {
+WATCH = """([condition, most]) => {
   const met = new Function(`return ${condition}`);
   globalThis.__watch = new Promise((done) => window.addEventListener('click', (event) => {
-    const look = () => met() ? done(performance.now() - event.timeStamp) : requestAnimationFrame(look);
+    const look = () => {
+      const waited = performance.now() - event.timeStamp;
+      if (met() || waited > most) done(waited); else requestAnimationFrame(look);
+    };
     look();
   }, { once: true, capture: true }));
 }"""
 
 
-def bench_features(page: Page, url: str) -> dict[str, Any]:
-    page.goto(f"{url}/")
-    page.locator("[data-testid=apart][data-terms]").wait_for()
+async def bench_features(page: Page, url: str, args: argparse.Namespace) -> dict[str, Any]:
+    await page.goto(f"{url}/{args.query}")
+    await page.locator("[data-testid=apart][data-terms]").wait_for()
     walls, selections = [], []
     for _ in range(3):
-        page.evaluate(WATCH, "globalThis.__wallPainted()")
-        page.evaluate(
+        await page.evaluate(WATCH, ["globalThis.__wallPainted()", WAIT_MS])
+        await page.evaluate(
             """() => {
                  const find = (root) => root.querySelector('[data-testid=wall]')
                    ?? [...root.querySelectorAll('*')].map((e) => e.shadowRoot && find(e.shadowRoot)).find(Boolean);
-                 globalThis.__wallPainted = () => find(document)?.dataset.features === '1024';
+                 globalThis.__wallPainted = () => +find(document)?.dataset.features > 0;
                }"""
         )
-        page.get_by_test_id("stSidebar").get_by_role("link", name="Features").click()
-        walls.append(page.evaluate("() => globalThis.__watch"))
-        page.wait_for_timeout(1500)
+        await page.get_by_test_id("stSidebar").get_by_role("link", name="Features").click()
+        walls.append(await page.evaluate("() => globalThis.__watch"))
+        await page.wait_for_timeout(1500)
         for feature in (5, 33, 60):
-            spot = page.get_by_test_id("wall").evaluate(
+            spot = await page.get_by_test_id("wall").evaluate(
                 "(c, f) => [(f % +c.dataset.columns + 0.5) * 29, (Math.floor(f / +c.dataset.columns) + 0.5) * 29]",
                 feature,
             )
-            page.evaluate(
-                WATCH,
-                f"[...document.querySelectorAll('h2, h3')].some((h) => h.innerText.trim() === 'Feature {feature}')",
-            )
-            page.get_by_test_id("wall").click(position={"x": spot[0], "y": spot[1]})
-            selections.append(page.evaluate("() => globalThis.__watch"))
-            page.wait_for_timeout(700)
-        page.get_by_test_id("stSidebar").get_by_role("link", name="Start").click()
-        page.locator("[data-testid=apart][data-terms]").wait_for()
-        page.wait_for_timeout(500)
+            shown = f"[...document.querySelectorAll('h2, h3')].some((h) => h.innerText.trim() === 'Feature {feature}')"
+            await page.evaluate(WATCH, [shown, WAIT_MS])
+            await page.get_by_test_id("wall").click(position={"x": spot[0], "y": spot[1]})
+            selections.append(await page.evaluate("() => globalThis.__watch"))
+            await page.wait_for_timeout(700)
+        await page.get_by_test_id("stSidebar").get_by_role("link", name="Start").click()
+        await page.locator("[data-testid=apart][data-terms]").wait_for()
+        await page.wait_for_timeout(500)
     return {
         "wall_ms": percentile(walls, 0.5),
         "select_ms": percentile(selections, 0.5),
@@ -178,27 +203,35 @@ def bench_features(page: Page, url: str) -> dict[str, Any]:
     }
 
 
+async def measure(url: str, pid: int | None, args: argparse.Namespace) -> dict[str, Any]:
+    async with async_playwright() as p:
+        browser = await p.chromium.launch(**options())
+        page = await browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(WAIT_MS)
+        if args.throttle != 1:
+            session = await page.context.new_cdp_session(page)
+            await session.send("Emulation.setCPUThrottlingRate", {"rate": args.throttle})
+        result: dict[str, Any] = {}
+        for part in (bench_draw(page, url, pid, args), bench_steer(page, url, args), bench_features(page, url, args)):
+            result |= await part
+            print(f"{len(result)} figures", file=sys.stderr)
+        await browser.close()
+    return result
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", help="a dashboard that runs already")
+    parser.add_argument("--model", help="another model than the one that is chosen without asking")
     parser.add_argument("--seconds", type=float, default=8.0, help="of drawing and of dragging")
+    parser.add_argument("--rate", type=float, default=125.0, help="moves of the pointer a second")
     parser.add_argument("--throttle", type=float, default=1.0, help="slow the browser's processor down by this factor")
     parser.add_argument("--json", action="store_true", help="one line")
     args = parser.parse_args()
+    args.query = f"?model={args.model}" if args.model else ""
     running = nullcontext((args.url.rstrip("/"), None)) if args.url else dashboard()
-    with running as (url, pid), sync_playwright() as p:
-        browser = launch(p)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(120_000)
-        if args.throttle != 1:
-            session = page.context.new_cdp_session(page)
-            session.send("Emulation.setCPUThrottlingRate", {"rate": args.throttle})
-        result = {
-            **bench_draw(page, url, pid, args.seconds),
-            **bench_steer(page, url, args.seconds),
-            **bench_features(page, url),
-        }
-        browser.close()
+    with running as (url, pid):
+        result = asyncio.run(measure(url, pid, args))
     result = {k: round(v, 4 if "share" in k else 1) if isinstance(v, float) else v for k, v in result.items()}
     print(json.dumps(result, indent=None if args.json else 2))
 

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, Playwright
 
@@ -20,12 +21,17 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-def launch(playwright: Playwright) -> Browser:
-    """Chrome or Chromium as installed (SAE_BROWSER names another). playwright's Error when there is none."""
+def options() -> dict[str, Any]:
+    """What playwright's `chromium.launch` needs: Chrome or Chromium as installed (SAE_BROWSER names another)."""
     found = os.environ.get("SAE_BROWSER") or next((p for name in _NAMES if (p := shutil.which(name))), None)
     if found:
-        return playwright.chromium.launch(executable_path=found, args=_FLAGS)
-    return playwright.chromium.launch(channel="chrome", args=_FLAGS)  # where Windows and macOS have it
+        return {"executable_path": found, "args": _FLAGS}
+    return {"channel": "chrome", "args": _FLAGS}  # where Windows and macOS have it
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start that browser. playwright's Error when there is none."""
+    return playwright.chromium.launch(**options())
 
 
 @contextmanager

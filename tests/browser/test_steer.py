@@ -278,9 +278,18 @@ def test_the_bars_say_what_python_says(steer: Page) -> None:
         steer.wait_for_timeout(200)
         was, after = by_python(edits_on(steer), mode)
         np.testing.assert_allclose(share(steer), after, atol=1e-3)
-        ghosts = steer.get_by_test_id("opinion-steered").locator(".ghost")
-        widths = np.array(ghosts.evaluate_all("all => all.map(e => parseFloat(e.style.width))"))
-        np.testing.assert_allclose(widths / 100, was, atol=1e-3)
+        for mark, p in (("ghost", was), ("bar", after)):
+            ends = (
+                steer.get_by_test_id("opinion-steered")
+                .locator(f".{mark}")
+                .evaluate_all(
+                    """all => all.map(e => {
+                     const track = e.parentElement.getBoundingClientRect();
+                     return (e.getBoundingClientRect().right - track.left) / track.width;
+                   })"""
+                )
+            )
+            np.testing.assert_allclose(ends, p, atol=2e-3, err_msg=mark)
 
 
 def test_a_strip_is_set_scaled_widened_and_kept_alone(steer: Page) -> None:

@@ -60,11 +60,11 @@ function anatomy(root, refresh, open) {
     if (+slider.max !== n) slider.max = n;
     slider.value = count();
     slider.disabled = n === 0;
-    find(".many").textContent = `${inside.length} of ${n}`;
+    sae.write(find(".many"), `${inside.length} of ${n}`);
     const [x, unit] = model.reader ? ["h", "unit"] : ["x", "pixel"];
-    find(".so-far").textContent = h ? `Pearson(${x}, sum) ${r.toFixed(4)} · MSE per ${unit} ${error.toFixed(5)}` : "";
-    find(".exact").textContent = h
-      ? `All ${n} terms and the bias, summed in this order, differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact ? exact.toExponential(1) : 0}.` : "";
+    sae.write(find(".so-far"), h ? `Pearson(${x}, sum) ${r.toFixed(4)} · MSE per ${unit} ${error.toFixed(5)}` : "");
+    sae.write(find(".exact"), h
+      ? `All ${n} terms and the bias, summed in this order, differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact ? exact.toExponential(1) : 0}.` : "");
     Object.assign(root.dataset, { terms: inside.length, total: n, sumPearson: r, sumError: error, exact });
     let top = 0;
     for (let j = 0; j < n; j++) top = Math.max(top, Math.abs(code.value[j]) * largest[code.index[j]]);

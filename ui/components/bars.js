@@ -20,22 +20,24 @@ function classBars(root, names) {
     if (p) for (let c = 0; c < p.length; c++) if (best < 0 || p[c] > p[best]) best = c;
     parts.forEach((part, c) => {
       const { row, bar, ghost, share } = part;
-      // Most probabilities stay at 0 while somebody draws: what does not change is not touched, or every frame would be
-      // laid out anew.
+      // Most probabilities stay at 0 while somebody draws: what does not change is not touched, and bars are moved by
+      // transforms, or every frame would be laid out anew.
       const now = p ? p[c].toFixed(5) : "", was = before ? before[c].toFixed(5) : "";
       if (was !== part.was) {
         part.was = was;
         ghost.hidden = !before;
-        ghost.style.width = `${before ? 100 * before[c] : 0}%`;
+        ghost.style.transform = `translateX(${before ? 100 * before[c] - 100 : -100}%)`;
       }
       row.classList.toggle("best", c === best);
       if (now === part.now) return;
       part.now = now;
       const percent = p ? 100 * p[c] : 0;
-      bar.style.width = `${percent}%`;
-      share.textContent = p ? `${percent.toFixed(percent < 9.95 ? 1 : 0)} %` : "";
+      bar.style.transform = `scaleX(${percent / 100})`;
       row.dataset.p = now;
-      row.setAttribute("aria-label", `${names[c]}: ${share.textContent || "nothing yet"}`);
+      const text = p ? `${percent.toFixed(percent < 9.95 ? 1 : 0)} %` : "";
+      if (text === share.textContent) return;
+      sae.write(share, text);
+      row.setAttribute("aria-label", `${names[c]}: ${text || "nothing yet"}`);
     });
   };
 }

@@ -86,11 +86,11 @@ function mount(parent) {
     const side = Math.ceil(Math.sqrt(model.d_sae)), map = new Float64Array(side * side);
     code.index.forEach((f, j) => { map[f] = code.value[j]; });
     sae.paint(find(".map"), map, Math.abs(code.value[0] ?? 0), side);
-    find(".side").textContent = `${side}×${side}`;
-    find(".l0").textContent = prepared ? `L0 ${code.index.length} of ${model.d_sae.toLocaleString("en")} latents` : "";
+    sae.write(find(".side"), `${side}×${side}`);
+    sae.write(find(".l0"), prepared ? `L0 ${code.index.length} of ${model.d_sae.toLocaleString("en")} latents` : "");
     const of = model.reader ? "(h, ĥ) " : "";
-    find(".pearson").textContent = prepared ? `Pearson${of} ${pearson.toFixed(4)}` : "";
-    find(".note").textContent = prepared ? "" : "The pad is empty: draw a digit.";
+    sae.write(find(".pearson"), prepared ? `Pearson${of} ${pearson.toFixed(4)}` : "");
+    sae.write(find(".note"), prepared ? "" : "The pad is empty: draw a digit.");
     if (net) {
       const { sameLayer } = data.judge; // it reads the layer that the SAE reads: judged without a picture between
       const p = prepared && (sameLayer ? sae.judgeLayer(net, h) : sae.judge(net, x));

@@ -248,6 +248,14 @@ const sae = (globalThis.__saeEngine ??= (() => {
     context.drawImage(canvas, left, top, SIDE, SIDE, x, y, size, size);
   }
 
+  // That tile as a picture's address. A page of many canvases is slow: each is a layer of its own in every frame.
+  const small = document.createElement("canvas");
+  small.width = small.height = SIDE;
+  function tileAddress(canvas, f) {
+    drawTile(small.getContext("2d"), canvas, f, 0, 0, SIDE);
+    return small.toDataURL();
+  }
+
   // A canvas whose pixels are the screen's: sets its size in CSS pixels, returns a context scaled to them.
   function fit(canvas, width, height) {
     const ratio = globalThis.devicePixelRatio || 1;
@@ -269,6 +277,14 @@ const sae = (globalThis.__saeEngine ??= (() => {
       element.dataset.pixelsTitle ??= element.title;
       element.title = model.reader ? element.dataset.layerTitle : element.dataset.pixelsTitle;
     }
+  }
+
+  // Put text into an element that holds nothing else. The text node stays and what has not changed is not touched: to
+  // replace it in every frame costs the browser a style, a layout and a paint each.
+  function write(element, text) {
+    const node = element.firstChild;
+    if (!node) element.textContent = text;
+    else if (node.data !== text) node.data = text;
   }
 
   // ---- frames: at most one computation a frame, however many events come, and a record of how long it took
@@ -308,7 +324,7 @@ const sae = (globalThis.__saeEngine ??= (() => {
 
   return {
     SIDE, models, whenGone, putModel, withModel, read, encode, decode, picture, judge, judgeLayer, pearson, toBase64,
-    fromBase64, fromLevels, paint, paintTerms, paintOver, peaks, rowPictures, sprite, drawTile, fit, tell, frames, live,
+    fromBase64, fromLevels, paint, paintTerms, paintOver, peaks, rowPictures, sprite, drawTile, tileAddress, fit, tell, write, frames, live,
     clamp,
   };
 })());

@@ -64,9 +64,9 @@ function mount(root) {
     sae.paint(canvas("steered"), steered);
     sae.paint(canvas("difference"), difference, FULL);
     const before = code.index.length;
-    find(".l0").textContent = l0 === before ? `${l0}` : `${l0} (was ${before})`;
-    find(".pearson-steered").textContent = correlation.toFixed(4);
-    find(".change").textContent = largest.toFixed(4);
+    sae.write(find(".l0"), l0 === before ? `${l0}` : `${l0} (was ${before})`);
+    sae.write(find(".pearson-steered"), correlation.toFixed(4));
+    sae.write(find(".change"), largest.toFixed(4));
     Object.assign(root.dataset, { l0, pearson, pearsonSteered: correlation, change: largest, edits: mine.edits.size });
     root.dataset.solo = mine.solo ? mine.solo.size : "";
     if (!opinions) return;
@@ -79,7 +79,7 @@ function mount(root) {
   const opinion = (layer, pixels) => (data.judge.sameLayer ? sae.judgeLayer(net, layer) : sae.judge(net, pixels));
   function says(of, p) {
     const best = p.indexOf(Math.max(...p));
-    find(`.says[data-of=${of}]`).textContent = `${data.judge.names[best]} · ${(100 * p[best]).toFixed(1)} %`;
+    sae.write(find(`.says[data-of=${of}]`), `${data.judge.names[best]} · ${(100 * p[best]).toFixed(1)} %`);
   }
   function judged() {
     opinions = null;
@@ -117,7 +117,7 @@ function mount(root) {
     const said = data.source ? `; ${data.source}` : "";
     item.innerHTML = `
       <input class="toggle" type="checkbox" data-testid="strip-toggle" aria-label="feature ${f} on/off" />
-      <canvas class="tile" width="28" height="28" title="What feature ${f} adds: its decoder row, orange adds ink, blue takes it away"></canvas>
+      <img class="tile" alt="" width="28" height="28" title="What feature ${f} adds: its decoder row, orange adds ink, blue takes it away" />
       <button class="open" type="button" data-testid="strip-open" title="Open feature ${f}" aria-label="open feature ${f}">#${f}</button>
       <span class="slide"><input class="slider" type="range" step="any" data-testid="strip-slider"
         aria-label="feature ${f} value" title="${low.toFixed(2)} to ${high.toFixed(2)}${said}" /></span>
@@ -133,7 +133,7 @@ function mount(root) {
     undo.textContent = added ? "×" : "↺";
     undo.title = added ? `Remove feature ${f}` : `Back to ${before(f).toFixed(2)}`;
     undo.setAttribute("aria-label", added ? `remove feature ${f}` : `undo feature ${f}`);
-    sae.drawTile(tile.getContext("2d"), sae.sprite(model), f, 0, 0, sae.SIDE);
+    tile.src = sae.tileAddress(sae.sprite(model), f);
 
     // `moving`: the slider stands where the hand has it.
     function show(moving = false) {
@@ -144,7 +144,7 @@ function mount(root) {
       const off = muted || v === 0;
       slider.setAttribute("aria-valuetext", muted ? `off, as it is not among the only ones; ${v.toFixed(2)}` : v.toFixed(2));
       toggle.checked = !off;
-      shown.textContent = off ? "off" : v.toFixed(2);
+      sae.write(shown, off ? "off" : v.toFixed(2));
       item.classList.toggle("off", off);
       item.classList.toggle("muted", muted);
       item.classList.toggle("alone", mine.solo !== null && !muted);
