@@ -17,8 +17,9 @@ st.caption(
     "pointer moves; when you let go, Python computes it again and prints its numbers below."
 )
 pick_picture(choice)
-put_model(choice.model)
-asked = ask(choice)
+with st.container(gap=None):  # what is invisible takes no place
+    put_model(choice.model)
+    asked = ask(choice)
 draw(choice, asked)
 state.follow_feature("draw")
 

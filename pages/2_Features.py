@@ -32,7 +32,7 @@ def explore() -> None:
 
 stats = details.statistics(choice)
 with st.container(gap=None):  # what is invisible here takes no place
-    put_model(choice.model)
+    put_model(choice.model, every_row=True)
     # Beside its detail the wall stays in sight while a person reads on.
     st.html(
         "<style>@media (min-width: 641px) { :has(> .st-key-wall-place) { position: sticky; top: 4.5rem; } }</style>"

@@ -26,7 +26,7 @@ if stats is not None:
         digits.mean_map(stats, c)
 
 with st.container(gap=None):  # what is invisible takes no place
-    put_model(choice.model)
+    put_model(choice.model, every_row=True)
     st.html(
         "<style>:has(> .st-key-digit-place) { position: sticky; top: 3.75rem; z-index: 9; }"
         ".st-key-digit-place { background: Canvas; border-radius: 0.5rem; }"

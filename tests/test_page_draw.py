@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import re
 from typing import Any
@@ -18,6 +19,7 @@ from sae_core.metrics import pearson
 from sae_core.preprocess import prepare
 from tests.test_pages import open_page
 from ui import state
+from ui.components.model import _wanted
 
 SIDE = 224
 
@@ -146,3 +148,33 @@ def test_a_damaged_classifier_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not at.exception, at.exception
     assert any("damaged" in i.value for i in at.info)
     assert sent_to_pad(at)["judge"] is None
+
+
+def question(**want: Any) -> dict[str, Any]:
+    """What the browser asks of a model in parts."""
+    x = state.find_picture("digits-test-3").x.astype(np.float32)
+    return {"seq": 1, "x": base64.b64encode(x.tobytes()).decode(), "features": [], **want}
+
+
+def test_a_question_for_parts_of_a_model_is_answered_with_what_the_picture_needs() -> None:
+    model = state.models()[0][state.DEFAULT_MODEL]
+    x = torch.tensor(state.find_picture("digits-test-3").x)[None]
+    active = set(model.sae.encode(x)[0].nonzero()[:, 0].tolist())
+    other = next(f for f in range(1024) if f not in active)
+    assert _wanted(model, question(features=[other])) == sorted(active | {other})
+
+
+@pytest.mark.parametrize(
+    "want",
+    [
+        {"x": "AAAA"},
+        {"x": "no base64!"},
+        {"x": base64.b64encode(np.full(784, np.nan, np.float32).tobytes()).decode()},
+        {"features": [1024]},
+        {"features": [-1]},
+        {"features": ["1; import os"]},
+    ],
+)
+def test_a_hostile_question_is_refused(want: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, binascii.Error)):
+        _wanted(state.models()[0][state.DEFAULT_MODEL], question(**want))

@@ -6,7 +6,7 @@ function anatomy(root, refresh, open) {
   const canvas = find(".sheet"), cells = find(".cells"), slider = find(".terms"), hint = find(".hint"), play = find(".play");
   const sheet = document.createElement("canvas"), more = find(".open");
   let model = null, at = null, code = { index: [], value: [] }, total = null; // of the features that are active now
-  let norms = null, largest = null; // of each decoder row: squared length, and the largest magnitude of its picture
+  let norms = null, largest = null; // of each decoder row that is here: squared length, largest magnitude of its picture
   let terms = null, flipped = new Set(); // so many of the first terms are in (null: all); these the other way round
   let order = "energy", shared = false, columns = 1, room = 0, colours = null, notes = {}, timer = null;
   let hovered = -1, focused = -1, looked = -1, last = null;
@@ -21,21 +21,24 @@ function anatomy(root, refresh, open) {
 
   const count = () => Math.min(terms ?? Infinity, code.index.length);
   const isIn = (j) => (j < count()) !== flipped.has(code.index[j]);
-  const energy = (j) => code.value[j] ** 2 * norms[code.index[j]];
+  const of = (list, j) => list[sae.place(model, code.index[j])];
+  const energy = (j) => code.value[j] ** 2 * of(norms, j);
 
   function take(next) {
+    const another = model?.id !== next.id; // else it has grown
     model = next;
     at = { encoder: sae.rowPictures(model, "encoder"), decoder: sae.rowPictures(model, "decoder") };
-    largest = sae.peaks(at.decoder, model.d_sae);
-    norms = new Float64Array(model.d_sae);
-    for (let f = 0, i = 0; f < model.d_sae; f++) for (let j = 0; j < model.d_in; j++, i++) norms[f] += model.D[i] ** 2;
+    largest = sae.peaks(model, at.decoder);
+    norms = new Float64Array(model.n);
+    for (let f = 0, i = 0; f < model.n; f++) for (let j = 0; j < model.d_in; j++, i++) norms[f] += model.D[i] ** 2;
+    looked = -1;
+    if (!another) return;
     flipped.clear();
     room = 0;
-    looked = -1;
   }
 
   function sort({ index, value }) {
-    const by = { energy: (j) => -(value[j] ** 2) * norms[index[j]], activation: (j) => -Math.abs(value[j]), index: (j) => index[j] };
+    const by = { energy: (j) => -(value[j] ** 2) * norms[sae.place(model, index[j])], activation: (j) => -Math.abs(value[j]), index: (j) => index[j] };
     const key = index.map((_, j) => by[order](j));
     const to = index.map((_, j) => j).sort((p, q) => key[p] - key[q] || index[p] - index[q]);
     return { index: to.map((j) => index[j]), value: to.map((j) => value[j]) };
@@ -67,8 +70,8 @@ function anatomy(root, refresh, open) {
       ? `All ${n} terms and the bias, summed in this order, differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact ? exact.toExponential(1) : 0}.` : "");
     Object.assign(root.dataset, { terms: inside.length, total: n, sumPearson: r, sumError: error, exact });
     let top = 0;
-    for (let j = 0; j < n; j++) top = Math.max(top, Math.abs(code.value[j]) * largest[code.index[j]]);
-    sae.paintTerms(sheet, at.decoder, code, (j) => (shared ? top : Math.abs(code.value[j]) * largest[code.index[j]]));
+    for (let j = 0; j < n; j++) top = Math.max(top, Math.abs(code.value[j]) * of(largest, j));
+    sae.paintTerms(sheet, at.decoder, code, (j) => (shared ? top : Math.abs(code.value[j]) * of(largest, j)));
     total = 0;
     for (let j = 0; j < n; j++) total += energy(j);
     paintTiles();

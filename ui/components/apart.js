@@ -32,7 +32,7 @@ function mount(parent) {
     context.clearRect(0, 0, width, Math.ceil(n / columns) * size);
     for (let j = 0; j < n; j++) {
       context.globalAlpha = j < terms ? 1 : 0.16;
-      sae.drawTile(context, sae.sprite(model), code.index[j], (j % columns) * size + 1, Math.floor(j / columns) * size + 1, size - 2);
+      sae.drawTile(context, sae.sprite(model), sae.place(model, code.index[j]), (j % columns) * size + 1, Math.floor(j / columns) * size + 1, size - 2);
       if (j === terms - 1) {
         context.globalAlpha = 1;
         context.strokeStyle = getComputedStyle(root).getPropertyValue("--st-primary-color") || "#e69a00";
@@ -67,6 +67,7 @@ function mount(parent) {
       x = sae.fromLevels(sae.fromBase64(data.levels));
       sae.paint(find(".input"), x);
       cancel = sae.withModel(data.model, (found) => {
+        if (!sae.knows(found, x)) return;
         model = found;
         h = sae.read(model, x);
         code = sae.encode(model, h);

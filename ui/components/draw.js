@@ -74,6 +74,11 @@ function mount(parent) {
     const prepared = input();
     x = prepared ?? new Float64Array(784);
     if (!model) { sae.paint(find(".input"), x); return; }
+    // Of a model in parts: everything beside the pad is of the picture that Python answered last.
+    const ready = !prepared || sae.knows(model, x);
+    root.dataset.waits = !ready;
+    if (!ready) x = sae.known(model);
+    if (!x) return;
     const nothing = new Float64Array(784), h = sae.read(model, x);
     code = prepared ? sae.encode(model, h) : { index: [], value: [] };
     const h_hat = sae.decode(model, code), pearson = prepared ? sae.pearson(h, h_hat) : 0;
@@ -100,7 +105,7 @@ function mount(parent) {
     terms.show(model, prepared && h, code, h_hat, kept, pad.pointer === null);
     root.dataset.pearson = pearson;
     root.dataset.l0 = code.index.length;
-    if (pad.pointer === null) root.dataset.active = JSON.stringify(code.index);
+    if (pad.pointer === null && ready) root.dataset.active = JSON.stringify(code.index);
   }
   const frame = sae.live(compute);
 
@@ -257,12 +262,13 @@ function mount(parent) {
     pad.sentAt = performance.now();
     const prepared = input();
     const raw = pad.strokes.length > 0;
-    send("drawing", {
+    const drawing = {
       seq: pad.seq,
       empty: prepared === null,
       side: raw ? RASTER : 28,
       px: prepared === null ? "" : sae.toBase64(raw ? gray : pad.base),
-    });
+    };
+    sae.toPython(() => send("drawing", drawing));
   }
 
   function update(next, setStateValue) {

@@ -4,7 +4,7 @@
 // the picture x itself or a hidden layer of a classifier, which the model's reader makes of x; its painter makes a
 // picture of h or h_hat. The names are those of sae_core.sae.SAE: read, encode, decode, picture.
 const sae = (globalThis.__saeEngine ??= (() => {
-  const SIDE = 28, PIXELS = SIDE * SIDE;
+  const SIDE = 28, PIXELS = SIDE * SIDE, APART_MS = 25;
   const models = new Map();
   const waiting = new Map(); // model id -> Set of callbacks
 
@@ -18,36 +18,110 @@ const sae = (globalThis.__saeEngine ??= (() => {
 
   // bytes: uint32 length of a JSON header, the header, then matrices as float16: W, D and, where the model has them,
   // its reader's and its painter's; then as many biases as float32, in the same order: b, c, reader's, painter's.
+  // A header with `features` brings only those columns of W and b and rows of D: see "a model in parts".
   function putModel(bytes) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const length = view.getUint32(0, true);
-    const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-    if (models.has(head.id)) return head.id;
-    const { d_in, d_sae } = head;
+    const { features: names = null, answers, ...head } = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+    const here = models.get(head.id);
+    if (here && !here.names) return head.id;
+    const { d_in } = head, n = names ? names.length : head.d_sae;
     const layers = [head.reader, head.painter].filter(Boolean); // { n_in, n_out, squash }, or null
     let at = 4 + length;
-    const halves = (n) => {
-      const out = new Float32Array(n);
-      for (let i = 0; i < n; i++, at += 2) out[i] = HALF[view.getUint16(at, true)];
+    const halves = (count) => {
+      const out = new Float32Array(count);
+      for (let i = 0; i < count; i++, at += 2) out[i] = HALF[view.getUint16(at, true)];
       return out;
     };
-    const floats = (n) => new Float32Array(bytes.slice(at, (at += 4 * n)).buffer);
-    const W = halves(d_in * d_sae), D = halves(d_sae * d_in);
+    const floats = (count) => new Float32Array(bytes.slice(at, (at += 4 * count)).buffer);
+    const W = halves(d_in * n), D = halves(n * d_in);
     for (const layer of layers) layer.W = halves(layer.n_in * layer.n_out);
-    const b = floats(d_sae), c = floats(d_in);
+    const b = floats(n), c = floats(d_in);
     for (const layer of layers) layer.b = floats(layer.n_out);
-    models.set(head.id, { ...head, W, D, b, c, pre: new Float64Array(d_sae), sprites: new Map() });
-    for (const callback of waiting.get(head.id) ?? []) callback(models.get(head.id));
-    waiting.delete(head.id);
+    const found = { ...head, names, W, D, b, c };
+    const model = names && here ? joined(here, found) : found;
+    if (model !== here) Object.assign(model, { n: model.b.length, pre: new Float64Array(model.b.length), sprites: new Map() });
+    if (names) model.place = new Map(model.names.map((f, i) => [f, i]));
+    models.set(head.id, model);
+    if (names) answered(head.id, answers);
+    for (const callback of [...(waiting.get(head.id) ?? [])]) callback(model);
     return head.id;
   }
 
-  // Calls back with the model, now or when it arrives; the result takes the request back.
+  // Calls back with the model, now or when it arrives, and each time it grows; the result takes the request back.
   function withModel(id, callback) {
-    if (models.has(id)) { callback(models.get(id)); return () => {}; }
     if (!waiting.has(id)) waiting.set(id, new Set());
     waiting.get(id).add(callback);
+    if (models.has(id)) callback(models.get(id));
     return () => waiting.get(id)?.delete(callback);
+  }
+
+  // ---- a model in parts: too large to send, so that its rows come as pictures need them. Python finds which those are;
+  // with all that are active on a picture here, encode gives that picture's code. Such a model has `names`, the features
+  // that are here in ascending order, and `place`, where each of them is. One question is under way, the newest is next.
+
+  const links = new Map(); // model id -> { ask, seq, sent, next, x: the picture that was answered last }
+  const linkOf = (id) => links.get(id) ?? links.set(id, { ask: null, seq: 0, sent: null, next: null, x: null }).get(id);
+  const same = (a, b) => a !== null && b !== null && a.every((v, i) => v === b[i]);
+  const place = (model, f) => (model.names ? model.place.get(f) : f);
+
+  function joined(here, more) {
+    const names = [...new Set([...here.names, ...more.names])].sort((p, q) => p - q), m = names.length, { d_in } = here;
+    if (m === here.names.length) return here;
+    const all = { ...here, names, W: new Float32Array(d_in * m), D: new Float32Array(m * d_in), b: new Float32Array(m) };
+    const from = new Map(more.names.map((f, i) => [f, i]));
+    names.forEach((f, to) => {
+      const part = from.has(f) ? more : here, i = from.get(f) ?? here.place.get(f), n = part.b.length;
+      for (let r = 0; r < d_in; r++) all.W[r * m + to] = part.W[r * n + i];
+      all.D.set(part.D.subarray(i * d_in, (i + 1) * d_in), to * d_in);
+      all.b[to] = part.b[i];
+    });
+    return all;
+  }
+
+  // Whether all is here that picture x and these features need. If not, Python is asked for it.
+  function knows(model, x, features = []) {
+    if (!model.names) return true;
+    const link = linkOf(model.id), missing = features.filter((f) => !model.place.has(f));
+    if (same(link.x, x) && !missing.length) return true;
+    const asks = (question) => question && same(question.x, x) && missing.every((f) => question.features.includes(f));
+    link.next = asks(link.sent) ? null : { x: Float64Array.from(x), features: missing };
+    post(link);
+    return false;
+  }
+  // The picture whose code a model in parts can tell now; null before the first.
+  const known = (model) => linkOf(model.id).x;
+
+  // Values go to Python apart from each other: of one for the page and one for a fragment that come together, Streamlit
+  // runs the fragment and forgets the page.
+  let free = 0; // when the next may go
+  function toPython(send) {
+    const now = performance.now(), wait = Math.max(0, free - now);
+    free = now + wait + APART_MS;
+    if (wait) setTimeout(send, wait); else send();
+  }
+
+  function post(link) {
+    if (!link.ask || !link.next || (link.sent && performance.now() - link.sent.at < 5000)) return;
+    link.sent = { ...link.next, seq: ++link.seq, at: performance.now() };
+    link.next = null;
+    const { seq, x, features } = link.sent;
+    const question = { seq, features, x: toBase64(new Uint8Array(Float32Array.from(x).buffer)) };
+    toPython(() => link.ask(question));
+  }
+  function answered(id, seq) {
+    const link = linkOf(id);
+    if (link.sent?.seq !== seq) return;
+    link.x = link.sent.x;
+    link.sent = null;
+    post(link);
+  }
+  // How Python is asked for parts of a model; `anew`: through another element than before, where nothing is under way.
+  function serve(id, ask, anew) {
+    const link = linkOf(id);
+    link.ask = ask;
+    if (anew && link.sent) { link.next ??= link.sent; link.sent = null; }
+    post(link);
   }
 
   // ---- arithmetic: float64 sums over float32 numbers
@@ -71,31 +145,34 @@ const sae = (globalThis.__saeEngine ??= (() => {
 
   // h [d_in] -> { index, value }, by value, the largest magnitude first.
   function encode(model, h) {
-    const { W, b, pre, d_sae, k, relu } = model;
+    const { W, b, pre, n, relu, names } = model, k = Math.min(model.k, n);
     pre.set(b);
     for (let i = 0; i < h.length; i++) if (h[i] !== 0) addRow(pre, h[i], W, i); // most of a digit is empty
     let limit = 0, ties = 0; // kept: everything over the limit, and so many that equal it
     if (model.select === "topk") {
       const sorted = Float64Array.from(pre).sort();
-      limit = sorted[d_sae - k];
-      for (let i = d_sae - k; i < d_sae && sorted[i] === limit; i++) ties++;
+      limit = sorted[n - k];
+      for (let i = n - k; i < n && sorted[i] === limit; i++) ties++;
     } else {
       limit = model.select === "threshold" ? model.threshold : 0;
     }
     const index = [];
-    for (let f = 0; f < d_sae; f++) {
+    for (let f = 0; f < n; f++) {
       const v = pre[f];
       if (!(v > limit || (v === limit && ties-- > 0)) || v === 0 || (relu && v < 0)) continue;
       index.push(f);
     }
     index.sort((p, q) => Math.abs(pre[q]) - Math.abs(pre[p]) || p - q);
-    return { index, value: index.map((f) => pre[f]) };
+    return { index: names ? index.map((f) => names[f]) : index, value: index.map((f) => pre[f]) };
   }
 
   // The sum of value · D[index], plus c unless `bias` is false: h_hat, a Float64Array(d_in).
   function decode(model, { index, value }, bias = true) {
     const out = bias ? Float64Array.from(model.c) : new Float64Array(model.d_in);
-    for (let j = 0; j < index.length; j++) if (value[j] !== 0) addRow(out, value[j], model.D, index[j]);
+    for (let j = 0; j < index.length; j++) {
+      const at = place(model, index[j]);
+      if (value[j] !== 0 && at !== undefined) addRow(out, value[j], model.D, at);
+    }
     return out;
   }
 
@@ -166,7 +243,7 @@ const sae = (globalThis.__saeEngine ??= (() => {
   // The picture of each latent's row of the "encoder" (its column of W) or "decoder", as (latent, pixel) -> value. Of a
   // model that reads a hidden layer: taken back through its reader's weights, or on through its painter's.
   function rowPictures(model, rows) {
-    const { W, D, d_in, d_sae, reader, painter } = model;
+    const { W, D, d_in, n, reader, painter } = model, of = (f) => place(model, f);
     const times = (A, B) => { // A [n × d_in] times B [d_in × p]
       const n = A.length / d_in, p = B.length / d_in, out = new Float64Array(n * p);
       for (let r = 0; r < n; r++) {
@@ -176,10 +253,10 @@ const sae = (globalThis.__saeEngine ??= (() => {
     };
     if (rows === "decoder") {
       const P = painter ? times(D, painter.W) : D;
-      return (f, i) => P[f * PIXELS + i];
+      return model.names ? (f, i) => P[of(f) * PIXELS + i] : (f, i) => P[f * PIXELS + i];
     }
     const P = reader ? times(reader.W, W) : W;
-    return (f, i) => P[i * d_sae + f];
+    return model.names ? (f, i) => P[i * n + of(f)] : (f, i) => P[i * n + f];
   }
 
   // Paint value[j] times the picture of latent index[j] (at: see rowPictures) as tile j of a canvas, so many a line;
@@ -205,24 +282,26 @@ const sae = (globalThis.__saeEngine ??= (() => {
     context.putImageData(image, 0, 0, 0, 0, wide, lines * SIDE);
   }
 
-  // The largest magnitude of each latent's picture.
-  function peaks(at, d_sae) {
-    const largest = new Float64Array(d_sae);
-    for (let f = 0; f < d_sae; f++) {
-      for (let i = 0; i < PIXELS; i++) largest[f] = Math.max(largest[f], Math.abs(at(f, i)));
-    }
-    return largest;
+  const features = (model) => model.names ?? Array.from({ length: model.n }, (_, f) => f); // those that are here
+
+  // The largest magnitude of the picture of each feature that is here, by place.
+  function peaks(model, at) {
+    return Float64Array.from(features(model), (f) => {
+      let largest = 0;
+      for (let i = 0; i < PIXELS; i++) largest = Math.max(largest, Math.abs(at(f, i)));
+      return largest;
+    });
   }
 
-  // All rows of "encoder" or "decoder" (see above) as one canvas, 32 (or what is given) tiles of 28 × 28 a line.
+  // All rows of "encoder" or "decoder" (see above) as one canvas, 32 (or what is given) tiles of 28 × 28 a line, by place.
   // scale "each": every tile over its own largest magnitude; "common": all over one (the 99.5th percentile of them).
   function sprite(model, rows = "decoder", scale = "each", columns = 32) {
     const key = `${rows} ${scale} ${columns}`;
     if (model.sprites.has(key)) return model.sprites.get(key);
-    const { d_sae } = model, at = rowPictures(model, rows), largest = peaks(at, d_sae);
-    const common = Float64Array.from(largest).sort()[Math.floor(0.995 * (d_sae - 1))];
-    const canvas = document.createElement("canvas"), all = Uint32Array.from({ length: d_sae }, (_, f) => f);
-    paintTerms(canvas, at, { index: all, value: all.map(() => 1) }, (f) => (scale === "each" ? largest[f] : common), columns);
+    const at = rowPictures(model, rows), largest = peaks(model, at), index = features(model);
+    const common = Float64Array.from(largest).sort()[Math.floor(0.995 * (index.length - 1))];
+    const canvas = document.createElement("canvas");
+    paintTerms(canvas, at, { index, value: index.map(() => 1) }, (j) => (scale === "each" ? largest[j] : common), columns);
     canvas.__image = null;
     model.sprites.set(key, canvas);
     return canvas;
@@ -248,11 +327,13 @@ const sae = (globalThis.__saeEngine ??= (() => {
     context.drawImage(canvas, left, top, SIDE, SIDE, x, y, size, size);
   }
 
-  // That tile as a picture's address. A page of many canvases is slow: each is a layer of its own in every frame.
+  // Feature f's decoder row as a picture's address; black where it is not here yet. A page of many canvases is slow:
+  // each is a layer of its own in every frame.
   const small = document.createElement("canvas");
-  small.width = small.height = SIDE;
-  function tileAddress(canvas, f) {
-    drawTile(small.getContext("2d"), canvas, f, 0, 0, SIDE);
+  function tileAddress(model, f) {
+    const at = place(model, f), context = small.getContext("2d");
+    small.width = small.height = SIDE; // empties it
+    if (at !== undefined) drawTile(context, sprite(model), at, 0, 0, SIDE);
     return small.toDataURL();
   }
 
@@ -270,9 +351,13 @@ const sae = (globalThis.__saeEngine ??= (() => {
   }
 
   // Says in a component what its model reads: CSS shows .of-pixels or .of-layer, and an element with data-layer-title
-  // has that title for a hidden layer.
+  // has that title for a hidden layer. What is said of a model in parts stands in .in-parts, with its size in a <b>.
   function tell(root, model) {
     root.dataset.reads = model.reader ? "layer" : "pixels";
+    for (const element of root.querySelectorAll(".in-parts")) {
+      element.hidden = !model.names;
+      write(element.querySelector("b"), model.d_sae.toLocaleString("en"));
+    }
     for (const element of root.querySelectorAll("[data-layer-title]")) {
       element.dataset.pixelsTitle ??= element.title;
       element.title = model.reader ? element.dataset.layerTitle : element.dataset.pixelsTitle;
@@ -323,8 +408,8 @@ const sae = (globalThis.__saeEngine ??= (() => {
   }
 
   return {
-    SIDE, models, whenGone, putModel, withModel, read, encode, decode, picture, judge, judgeLayer, pearson, toBase64,
-    fromBase64, fromLevels, paint, paintTerms, paintOver, peaks, rowPictures, sprite, drawTile, tileAddress, fit, tell, write, frames, live,
-    clamp,
+    SIDE, models, whenGone, putModel, withModel, knows, known, serve, toPython, place, read, encode, decode, picture, judge, judgeLayer, pearson, toBase64,
+    fromBase64, fromLevels, paint, paintTerms, paintOver, peaks, rowPictures, sprite, drawTile, tileAddress, fit, tell,
+    write, frames, live, clamp,
   };
 })());

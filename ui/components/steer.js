@@ -133,7 +133,8 @@ function mount(root) {
     undo.textContent = added ? "×" : "↺";
     undo.title = added ? `Remove feature ${f}` : `Back to ${before(f).toFixed(2)}`;
     undo.setAttribute("aria-label", added ? `remove feature ${f}` : `undo feature ${f}`);
-    tile.src = sae.tileAddress(sae.sprite(model), f);
+    const picture = () => { tile.src = sae.tileAddress(model, f); };
+    picture();
 
     // `moving`: the slider stands where the hand has it.
     function show(moving = false) {
@@ -219,7 +220,7 @@ function mount(root) {
       item.append(line);
       show();
     }
-    strips.set(f, { item, show });
+    strips.set(f, { item, show, picture });
     more();
     return item;
   }
@@ -243,7 +244,13 @@ function mount(root) {
   function build(found) {
     model = found;
     sae.tell(root, model);
+    if (built) { // the model has grown: rows that were missing are here
+      for (const s of strips.values()) s.picture();
+      frame();
+      return;
+    }
     original = sae.fromLevels(sae.fromBase64(data.picture.levels));
+    if (!sae.knows(model, original)) return;
     h = sae.read(model, original);
     code = sae.encode(model, h);
     natural = new Map(code.index.map((f, j) => [f, code.value[j]]));
@@ -288,6 +295,7 @@ function mount(root) {
     most.value = mine.n;
     label();
     showAll();
+    sae.knows(model, original, [...strips.keys()]);
   }
   const show = () => { for (const s of strips.values()) s.show(); };
   function showAll() {
@@ -387,6 +395,7 @@ function mount(root) {
       if (!natural.has(f)) mine.added = [f, ...mine.added.filter((other) => other !== f)];
       list.prepend(strip(f));
       strips.get(f).show();
+      sae.knows(model, original, [f]);
       say(natural.has(f) ? "" : `Feature ${f} is added; it is off until you move it.`);
       number.value = "";
       changed(event);
@@ -432,7 +441,8 @@ function mount(root) {
   function release() {
     if (!link.waiting || (link.seq > link.answered && performance.now() - link.sentAt < 5000)) return;
     link.sentAt = performance.now();
-    send("edits", { seq: ++link.seq, ...link.waiting });
+    const edits = { seq: ++link.seq, ...link.waiting };
+    sae.toPython(() => send("edits", edits));
     link.waiting = null;
   }
 

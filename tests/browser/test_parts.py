@@ -1,0 +1,168 @@
+"""Models too large to send: the browser asks Python for the rows that a picture needs, one question at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Page, expect
+
+from benchmarks.browser import dashboard
+from sae_core import load
+from sae_core.checkpoints import train_or_load
+from sae_core.datasets import load_dataset
+from sae_core.metrics import pearson
+from sae_core.sae import registry
+from sae_core.training import TrainOptions
+from tests.browser.test_draw import DRAW, SEVEN, numbers, picture_in_url, ready, shown_pearson, stroke
+from tests.browser.test_steer import answered, grab, live, pixels, same_numbers
+from ui.components.model import MOST
+
+D_SAE = MOST + 104
+MODELS = {"topk": registry()["topk"].Config(d_sae=D_SAE, k=20), "relu_l1": registry()["relu_l1"].Config(d_sae=D_SAE)}
+IMAGE = "digits-test-3"
+
+# Writes down every question to Python and every answer, in the order in which they come.
+LISTEN = """() => {
+  const sae = globalThis.__saeEngine, { serve, putModel } = sae;
+  globalThis.__heard = [];
+  sae.serve = (id, ask, anew) => serve(id, (want) => { __heard.push(["asked", want.seq]); ask(want); }, anew);
+  sae.putModel = (bytes) => {
+    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+    const { answers } = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+    if (answers) __heard.push(["answered", answers]);
+    return putModel(bytes);
+  };
+}"""
+KNOWN = """name => {
+  const sae = globalThis.__saeEngine, [id] = [...sae.models.keys()].filter((id) => id.startsWith(name));
+  return [Array.from(sae.known(sae.models.get(id))), sae.models.get(id).n];
+}"""
+
+HAS_PICTURE = """img => {
+  const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
+  context.drawImage(img, 0, 0);
+  return context.getImageData(0, 0, 28, 28).data.some((v, i) => i % 4 < 3 && v > 0);
+}"""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one model of each kind, hardly trained."""
+    out = tmp_path_factory.mktemp("large")
+    for variant, config in MODELS.items():
+        images = load_dataset("digits", "train")
+        train_or_load(variant, images, config, TrainOptions(epochs=1), out=out, name=f"large-{variant}")
+    return out
+
+
+@pytest.fixture(scope="module")
+def app(large: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A dashboard that has those models."""
+    log = tmp_path_factory.mktemp("large-server") / "log.txt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAE_CHECKPOINTS", str(large))
+        with dashboard(log) as (address, _):
+            yield address
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def code(large: Path, variant: str, x: np.ndarray) -> tuple[set[int], float]:
+    """What Python finds active in a picture, and its Pearson."""
+    sae = load(large / f"large-{variant}")
+    batch = torch.tensor(x, dtype=torch.float32)[None]
+    out = sae(batch)
+    return set(out.acts[0].nonzero()[:, 0].tolist()), float(pearson(batch, out.x_hat)[0])
+
+
+def settled(page: Page) -> None:
+    expect(page.locator(f"{DRAW}[data-waits=false]")).to_be_visible(timeout=30_000)
+
+
+@pytest.mark.parametrize("variant", MODELS)
+def test_draw(page: Page, app: str, large: Path, variant: str) -> None:
+    page.goto(f"{app}/Draw?model=large-{variant}&data=digits&image={IMAGE}")
+    ready(page)
+    settled(page)
+    expect(page.get_by_test_id("in-parts")).to_contain_text(f"{D_SAE:,} latents, too many to send")
+    page.evaluate(LISTEN)
+    page.get_by_test_id("clear").click()
+    expect(page.get_by_text("There is nothing drawn yet")).to_be_visible(timeout=15_000)
+    stroke(page, *SEVEN, release=False)
+    settled(page)
+    # While the pointer is down, all is of the picture that Python answered last, which is now this one.
+    x, here = page.evaluate(KNOWN, f"large-{variant}")
+    active, r = code(large, variant, x)
+    assert 0 < len(active) <= here < D_SAE
+    assert numbers(page) == (pytest.approx(r, abs=1e-3), len(active))
+    assert page.get_by_test_id("tile").filter(visible=True).count() == len(active)
+    page.mouse.up()
+    settled(page)
+    page.wait_for_timeout(1000)
+    active, r = code(large, variant, picture_in_url(page))
+    assert set(json.loads(page.locator(DRAW).get_attribute("data-active") or "[]")) == active
+    assert abs(float(shown_pearson(page)) - r) < 1e-3
+
+
+def test_one_question_is_under_way(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw?model=large-topk&data=digits&image={IMAGE}")
+    ready(page)
+    settled(page)
+    page.evaluate(LISTEN)
+    stroke(page, *((0.2 + 0.6 * (i % 2), 0.1 + 0.08 * i) for i in range(10)), release=False)
+    settled(page)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    heard = page.evaluate("__heard")
+    asked = [seq for what, seq in heard if what == "asked"]
+    assert len(asked) > 3
+    for i, seq in enumerate(asked):
+        at = heard.index(["asked", seq])
+        assert all(["answered", before] in heard[:at] for before in asked[1:i]), heard
+
+
+def test_start(page: Page, app: str, large: Path) -> None:
+    page.goto(f"{app}/?model=large-topk&data=digits&image={IMAGE}")
+    root = page.locator("[data-testid=apart][data-terms]")
+    expect(root).to_be_visible(timeout=60_000)
+    page.get_by_role("slider", name="How many features are added").fill("20")
+    sae = load(large / "large-topk")
+    x = load_dataset("digits", "test").x[3:4]
+    levels = np.round(np.clip(sae(torch.tensor(x)).x_hat[0].detach().numpy(), 0, 1) * 255)
+    assert abs(np.array(pixels(page, "reconstruction")) - levels).max() <= 1
+
+
+def test_steer(page: Page, app: str, large: Path) -> None:
+    page.goto(f"{app}/Steer?model=large-topk&data=digits&image={IMAGE}")
+    strips = page.get_by_test_id("strip")
+    strips.first.wait_for(timeout=60_000)
+    expect(page.get_by_test_id("in-parts")).to_contain_text("asks Python for others")
+    active, _ = code(large, "topk", load_dataset("digits", "test").x[3])
+    assert {int(f or "") for f in strips.evaluate_all("all => all.map(e => e.dataset.feature)")} == active
+    same_numbers(page)
+    other = next(f for f in range(D_SAE - 1, 0, -1) if f not in active)
+    page.get_by_role("spinbutton", name="Add feature").fill(str(other))
+    page.get_by_role("spinbutton", name="Add feature").press("Enter")
+    mine = page.locator(f"[data-testid=strip][data-feature='{other}']")
+    page.wait_for_function(HAS_PICTURE, arg=mine.locator("img").element_handle())
+    answered(page, 1)
+    grab(page, mine.get_by_test_id("strip-slider"), 0.9)
+    page.wait_for_function("root => root.dataset.change > 0", arg=page.get_by_test_id("steer").element_handle())
+    page.mouse.up()
+    answered(page, 2)
+    assert int(live(page)["l0"]) == 21
+    same_numbers(page)
+
+
+def test_the_wall_has_every_row(page: Page, app: str) -> None:
+    page.goto(f"{app}/Features?model=large-topk&data=digits")
+    expect(page.locator(f"[data-testid=wall][data-features='{D_SAE}']")).to_be_visible(timeout=60_000)
+    # With all its rows in the page, nothing is asked any more.
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Draw").click()
+    ready(page)
+    expect(page.get_by_test_id("in-parts")).to_be_hidden()
+    settled(page)
