@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sae_core import store
 from sae_core.datasets import ImageSet
+from sae_core.importance import ablation
 from sae_core.metrics import batches
 from sae_core.sae import SAE
 
@@ -54,6 +55,9 @@ class FeatureStats:
     mean_picture: np.ndarray
     """[d_sae, 784] uint8 (255 is full ink): mean of the images weighted by the size of the activation; black
     where fewer than FEW images activate it"""
+    importance: np.ndarray | None = None
+    """[d_sae, classes] what setting the latent to 0 adds to the mean squared error, as a mean over all of the class's
+    images (`sae_core.importance.ablation`); None: not measured"""
 
     @property
     def frequency(self) -> np.ndarray:
@@ -89,16 +93,19 @@ def describe(
     total = torch.zeros(d_sae, classes, dtype=torch.float64)
     weight = torch.zeros(d_sae, dtype=torch.float64)
     maximum, minimum = torch.zeros(d_sae), torch.zeros(d_sae)
+    increase = torch.zeros(d_sae, classes, dtype=torch.float64)
     picture = torch.zeros(d_sae, images.x.shape[1], dtype=torch.float64)
     top_values = torch.full((d_sae, TOP), -torch.inf)
     top_indices = torch.full((d_sae, TOP), -1)
     start = 0
     for batch in batches(images.x, device, batch_size):
-        acts = sae(sae.read(batch)).acts
+        h = sae.read(batch)
+        x_hat, acts = sae(h)
         active = (acts != 0).float()
         one_hot = torch.nn.functional.one_hot(labels[start : start + len(batch)], classes).float().to(device)
         count += (active.T @ one_hot).cpu()
         total += (acts.T @ one_hot).cpu()
+        increase += (ablation(acts, x_hat - h, sae.W_dec).T @ one_hot).cpu()
         weight += acts.abs().double().sum(0).cpu()
         picture += (acts.abs().T @ batch).cpu()
         maximum = torch.maximum(maximum, acts.amax(0).cpu())
@@ -125,6 +132,7 @@ def describe(
         top_indices=top_indices.numpy(),
         top_values=torch.where(top_indices >= 0, top_values, 0.0).numpy(),
         mean_picture=(mean_picture * 255).round().to(torch.uint8).numpy(),
+        importance=(increase / class_n.clamp_min(1)).float().numpy(),
     )
 
 
@@ -138,7 +146,7 @@ def _merge_top(values: Tensor, indices: Tensor, acts: Tensor, start: int) -> tup
 
 
 def save(stats: FeatureStats, folder: Path, member: int = 0) -> None:
-    """Store statistics beside a checkpoint, so that a page opens without the data."""
+    """Store statistics beside a checkpoint, so that a page opens without the data; importance in a file of its own."""
     arrays = {f.name: v for f in fields(stats) if isinstance(v := getattr(stats, f.name), np.ndarray)}
     small = {
         "count": np.int32,
@@ -154,7 +162,26 @@ def save(stats: FeatureStats, folder: Path, member: int = 0) -> None:
     # One key: safetensors writes several in any order, and equal statistics should be equal files.
     of = {"dataset": stats.dataset, "split": stats.split, "n": stats.n, "pixels": stats.mean_picture.shape[1]}
     header = {"of": json.dumps(of)}
-    store.write_tensors(store.stats_path(folder, stats.dataset, stats.split, member), arrays, header)
+    path = store.stats_path(folder, stats.dataset, stats.split, member)
+    importance = arrays.pop("importance", None)
+    if importance is not None:
+        store.write_tensors(_importance_path(path), {"importance": importance}, header)
+    else:
+        _importance_path(path).unlink(missing_ok=True)
+    store.write_tensors(path, arrays, header)
+
+
+def _beside(path: Path, header: dict[str, str]) -> np.ndarray:
+    """The importance beside statistics with that header. ValueError where it is not of the same images."""
+    arrays, other = store.read_tensors(path)
+    if other != header or set(arrays) != {"importance"}:
+        raise ValueError(f"{path.name} is not of the same images")
+    return arrays["importance"]
+
+
+def _importance_path(stats: Path) -> Path:
+    """Beside statistics, as models had those before importance was among them."""
+    return stats.with_name(stats.name.replace("features-", "importance-", 1))
 
 
 def read(folder: Path, dataset: str, split: str, member: int = 0) -> FeatureStats:
@@ -163,13 +190,15 @@ def read(folder: Path, dataset: str, split: str, member: int = 0) -> FeatureStat
     arrays, header = store.read_tensors(path)
     try:
         of = json.loads(header["of"])
+        if (beside := _importance_path(path)).is_file():
+            arrays["importance"] = _beside(beside, header)
         packed, wanted = arrays.pop("mean_picture_zlib"), len(arrays["count"]) * min(int(of["pixels"]), MOST_PIXELS)
         pictures = zlib.decompressobj().decompress(packed.tobytes(), wanted + 1)
         arrays["mean_picture"] = np.frombuffer(pictures, np.uint8).reshape(len(arrays["count"]), -1)
         stats = FeatureStats(dataset=str(of["dataset"]), split=str(of["split"]), n=int(of["n"]), **arrays)
         d_sae, classes, side = len(stats.count), len(stats.class_n), stats.mean_picture.shape[-1]
         shapes = {"class_n": (classes,), "class_rates": (d_sae, classes), "mean_picture": (d_sae, side)}
-        shapes |= {"class_means": (d_sae, classes)}
+        shapes |= {"class_means": (d_sae, classes), "importance": (d_sae, classes)}
         shapes |= {"top_indices": (d_sae, TOP), "top_values": (d_sae, TOP)}
         for name, array in arrays.items():
             if array.shape != shapes.get(name, (d_sae,)) or not np.isfinite(array).all():
@@ -203,9 +232,13 @@ def key_features(stats: FeatureStats, by: str, least: float = KEY_SHARE) -> list
 
     "lift": the class rate over the rate on all images, among those active on at least the share `least` of the
     class's images and on at least FEW of them. "mean": the mean activation over the class's images, among those
-    active on any of them. The second often finds latents that nearly every image activates.
+    active on any of them. The second often finds latents that nearly every image activates. "importance": what
+    setting it to 0 adds to the class's error, among the same; ValueError where it was not measured.
     """
-    values = {"lift": stats.lift, "mean": stats.class_means}[by].astype(np.float64)
+    of = {"lift": stats.lift, "mean": stats.class_means, "importance": stats.importance}[by]
+    if of is None:
+        raise ValueError(f"importance was not measured on {stats.dataset}/{stats.split}")
+    values = of.astype(np.float64)
     active = np.round(stats.class_rates.astype(np.float64) * stats.class_n)  # images
     ranked = active >= np.maximum(FEW, least * stats.class_n) if by == "lift" else active > 0
     found = []

@@ -69,6 +69,7 @@ def test_a_trained_model_is_whole(variant: str, tmp_path: Path) -> None:
         "cfg.json",
         "features-made-up-train.safetensors",
         "history.jsonl",
+        "importance-made-up-train.safetensors",
         "metrics.json",
         "sae_weights.safetensors",
     ]

@@ -11,7 +11,7 @@ import torch
 
 from sae_core import features, store
 from sae_core.datasets import ImageSet
-from sae_core.features import FEW, TOP, FeatureStats, describe, nearest
+from sae_core.features import FEW, TOP, FeatureStats, describe, key_features, nearest
 from sae_core.sae import SAE, build
 from sae_core.store import CheckpointError
 from sae_core.variants.tied_topk import TiedTopKConfig
@@ -53,6 +53,7 @@ def slow(sae: SAE, data: ImageSet) -> dict[str, np.ndarray]:
         "top_indices": np.full((D_SAE, TOP), -1),
         "top_values": np.zeros((D_SAE, TOP)),
         "mean_picture": np.zeros((D_SAE, D_IN)),
+        "importance": np.zeros((D_SAE, CLASSES)),
     }
     for f in range(D_SAE):
         active = [(float(acts[i, f]), i) for i in range(len(data)) if acts[i, f] != 0]
@@ -70,6 +71,12 @@ def slow(sae: SAE, data: ImageSet) -> dict[str, np.ndarray]:
         if len(active) >= FEW:
             weighted = sum(abs(a) * data.x[i].astype(float) for a, i in active)
             r["mean_picture"][f] = np.round(255 * weighted / sum(abs(a) for a, _ in active))
+        for _, i in active:
+            without = acts[i].copy()
+            without[f] = 0
+            x_hat, less = sae.decode(torch.tensor(np.stack([acts[i], without]))).detach().numpy()
+            worse = np.mean((less - data.x[i]) ** 2) - np.mean((x_hat - data.x[i]) ** 2)
+            r["importance"][f, data.labels[i]] += worse / r["class_n"][data.labels[i]]
     return r
 
 
@@ -81,7 +88,7 @@ def test_describe_by_a_slow_reference(variant: str, batch_size: int) -> None:
     assert (stats.dataset, stats.split, stats.n) == ("made-up", "train", N)
     for name in ("count", "class_n", "top_indices"):
         assert np.array_equal(getattr(stats, name), wanted[name]), name
-    for name in ("mean_active", "maximum", "minimum", "class_rates", "class_means", "top_values"):
+    for name in ("mean_active", "maximum", "minimum", "class_rates", "class_means", "top_values", "importance"):
         assert np.allclose(getattr(stats, name), wanted[name], atol=1e-5), name
     assert stats.mean_picture.dtype == np.uint8
     assert np.abs(stats.mean_picture - wanted["mean_picture"]).max() <= 1  # a half may round either way
@@ -165,6 +172,42 @@ def test_damaged_statistics_name_the_file(tmp_path: Path) -> None:
         store.write_tensors(path, wrong_arrays, wrong_header)
         with pytest.raises(CheckpointError, match=r"train\.safetensors does not hold feature statistics"):
             features.read(tmp_path, "made-up", "train")
+
+
+def test_importance_is_kept_apart_and_belongs_to_its_statistics(tmp_path: Path) -> None:
+    stats = describe(model("topk"), images())
+    features.save(stats, tmp_path)
+    path = tmp_path / "importance-made-up-train.safetensors"
+    arrays, header = store.read_tensors(path)
+    assert arrays["importance"].shape == (D_SAE, CLASSES)
+    whole = path.read_bytes()
+    for wrong_arrays, wrong_header in (
+        ({"importance": arrays["importance"][1:]}, header),
+        ({"other": arrays["importance"]}, header),
+        (arrays, {"of": header["of"].replace("130", "131")}),
+        ({"importance": arrays["importance"] * np.float32("inf")}, header),
+    ):
+        store.write_tensors(path, wrong_arrays, wrong_header)
+        with pytest.raises(CheckpointError, match="does not hold feature statistics"):
+            features.read(tmp_path, "made-up", "train")
+    path.write_bytes(whole[:40])
+    with pytest.raises(CheckpointError, match=r"importance-made-up-train\.safetensors is damaged"):
+        features.read(tmp_path, "made-up", "train")
+    path.unlink()  # as models that were described before
+    older = features.read(tmp_path, "made-up", "train")
+    assert older.importance is None and np.array_equal(older.count, stats.count)
+    with pytest.raises(ValueError, match="importance was not measured on made-up/train"):
+        key_features(older, "importance")
+    features.save(older, tmp_path)
+    assert not path.exists()
+
+
+def test_key_features_by_importance() -> None:
+    stats = describe(model("topk"), images())
+    assert stats.importance is not None
+    for c, order in enumerate(key_features(stats, "importance")):
+        assert set(order) == set(np.flatnonzero(stats.class_rates[:, c] > 0))
+        assert (np.diff(stats.importance[order, c]) <= 0).all() and len(order) > 3
 
 
 def test_nearest_by_hand() -> None:

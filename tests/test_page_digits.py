@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,11 @@ def test_rankings_by_hand() -> None:
     # Feature 2 has the largest lift for class 0 and is active on 4 of its images only: too few to say so.
     assert [o.tolist() for o in key_features(stats, "lift")] == [[1, 0, 3], [3, 0, 1]]
     assert [o.tolist() for o in key_features(stats, "mean")] == [[0, 2, 1, 3], [0, 3, 1]]
+    harm = np.array([[3, 1], [1, 0], [2, 0], [1, 5], [9, 9]], np.float32)
+    assert [o.tolist() for o in key_features(replace(stats, importance=harm), "importance")] == [
+        [0, 2, 1, 3],
+        [3, 0, 1],
+    ]
     # A smaller share changes nothing while the images are fewer than FEW.
     assert key_features(stats, "lift", 0.01)[0].tolist() == [1, 0, 3]
 

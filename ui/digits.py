@@ -28,7 +28,7 @@ LISTED = 30
 """key features of each class that are compared"""
 PAGE, WORST = 24, 12
 """images on a page: in order, and with their reconstructions"""
-RANKINGS = {"lift": "lift over the base rate", "mean": "raw mean"}
+RANKINGS = {"lift": "lift over the base rate", "mean": "raw mean", "importance": "importance"}
 ORDERS = {"order": "in order", "worst": "worst reconstructed first"}
 _CHART = {"displayModeBar": False}
 
@@ -87,12 +87,18 @@ def ranked(stats: FeatureStats) -> list[np.ndarray]:
 
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("Rank by", width="content")
-        by = _kept("ranking", "Rank by", list(RANKINGS), RANKINGS)
+        there = [by for by in RANKINGS if by != "importance" or stats.importance is not None]
+        by = _kept("ranking", "Rank by", there, RANKINGS)
     if by == "lift":
         st.caption(
             "Lift: share of the digit's images on which the feature is active / share of all images. Ranked are the "
             f"features active on at least {100 * KEY_SHARE:g} % of the digit's images (and at least {FEW} of them): on "
             "fewer, a lift says little."
+        )
+    elif by == "importance":
+        st.caption(
+            "Importance: what setting the feature to 0 adds to the mean squared error, as a mean over all of the "
+            "digit's images."
         )
     else:
         st.caption(
@@ -176,10 +182,13 @@ def key_tiles(choice: state.Choice, stats: FeatureStats, c: int, lists: list[np.
     from ui.components.wall import percent
 
     by, what = st.session_state["chosen_ranking"], name(stats, c)
-    values = stats.lift if by == "lift" else stats.class_means
     shown = []
     for f in lists[c][:KEY].tolist():
-        number = f"lift {values[f, c]:.1f}" if by == "lift" else f"mean {values[f, c]:.2f}"
+        number = f"mean {stats.class_means[f, c]:.2f}"
+        if by == "lift":
+            number = f"lift {stats.lift[f, c]:.1f}"
+        elif stats.importance is not None and by == "importance":
+            number = f"+{stats.importance[f, c]:.2g} MSE"
         own, all_ = percent(stats.class_rates[f, c]), percent(stats.frequency[f])
         shown.append(
             Tile(

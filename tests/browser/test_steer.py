@@ -353,7 +353,9 @@ def test_the_features_of_a_class(steer: Page) -> None:
     stats = state.models()[0]["topk-1024-k50"].stats("digits")
     from sae_core.features import key_features
 
-    assert shown == key_features(stats, "lift")[7][:5].tolist()
+    assert stats.importance is not None and shown[0] == stats.importance[:, 7].argmax()
+    assert shown == key_features(stats, "importance")[7][:5].tolist()
+    expect(steer.locator(".note")).to_contain_text("Ranked by importance")
     expect(steer.get_by_test_id("steer")).to_have_attribute("data-change", "0")
     steer.get_by_test_id("group-only").click()
     expect(steer.get_by_test_id("steer")).to_have_attribute("data-solo", "5")

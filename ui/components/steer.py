@@ -205,16 +205,23 @@ def _groups(choice: state.Choice) -> dict[str, Any] | None:
     stats = statistics(choice)
     if stats is None:
         return None
-    return _by_lift(choice.model, stats.dataset, stats.split)
+    return _key_features(choice.model, stats.dataset, stats.split)
+
+
+_HOW = {
+    "importance": "importance: what switching it off adds to the mean squared error of the class's images",
+    "lift": "lift: share of the class's images on which it is active / share of all",
+}
 
 
 @lru_cache(maxsize=16)
-def _by_lift(model: state.Model, dataset: str, split: str) -> dict[str, Any]:
+def _key_features(model: state.Model, dataset: str, split: str) -> dict[str, Any]:
     from sae_core.features import key_features
 
     stats = model.stats(dataset, split)
-    lists = [order[:_LISTED].tolist() for order in key_features(stats, "lift")]
-    how = f"lift: share of the class's images on which it is active / share of all; {dataset}/{split}, n = {stats.n:,}"
+    by = "lift" if stats.importance is None else "importance"
+    lists = [order[:_LISTED].tolist() for order in key_features(stats, by)]
+    how = f"{_HOW[by]}; {dataset}/{split}, n = {stats.n:,}"
     return {"names": list(dataset_info(dataset).class_names[: len(lists)]), "lists": lists, "how": how}
 
 
