@@ -1,13 +1,15 @@
-"""Make the README's pictures anew: `python docs/screenshots.py`, with the embedded digits and a drawing of our own."""
+"""Make the README's pictures anew, with the embedded digits and a drawing of our own: `screenshots.py [NAME …]`."""
 
 from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -33,6 +35,7 @@ def draw(page: Page) -> None:
 
 def steer(page: Page) -> None:
     for slider, share in ((0, 0.95), (2, 0.03), (5, 0.95)):
+        page.get_by_test_id("strip-slider").nth(slider).scroll_into_view_if_needed()
         box = page.get_by_test_id("strip-slider").nth(slider).bounding_box()
         assert box
         page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
@@ -52,25 +55,48 @@ def class_pictures(page: Page) -> None:
     page.mouse.wheel(0, 700)
 
 
+DRAW, STEER = "Draw?data=digits", "Steer?data=digits&image=digits-test-11"
+PICTURES: tuple[tuple[str, str, Literal["light", "dark"], int, str, Callable[[Page], None] | None], ...] = (
+    ("start", "?data=digits&image=digits-test-11", "light", 1280, "apart", None),
+    ("features", "Features?data=digits&feature=100", "light", 1280, "wall", None),
+    ("digits", "Digits?data=digits", "light", 1280, "stPlotlyChart", key_features),
+    ("experiments", "Experiments?data=digits", "dark", 1280, "stPlotlyChart", class_pictures),
+    ("draw", DRAW, "dark", 1280, "pad", draw),
+    ("draw-light", DRAW, "light", 1280, "pad", draw),
+    ("draw-narrow", DRAW, "dark", 400, "pad", draw),
+    ("draw-narrow-light", DRAW, "light", 400, "pad", draw),
+    ("steer", STEER, "dark", 1280, "strip", steer),
+    ("steer-light", STEER, "light", 1280, "strip", steer),
+    ("steer-narrow", STEER, "dark", 400, "strip", steer),
+    ("steer-narrow-light", STEER, "light", 400, "strip", steer),
+)
+"""file, address, theme, width, what is waited for, and what is done then"""
+
+
 def main() -> None:
+    wanted = set(sys.argv[1:])
     with dashboard() as (url, _), sync_playwright() as p:
         browser = launch(p)
-        for name, address, theme, act in (
-            ("start", "?data=digits&image=digits-test-11", "light", None),
-            ("draw", "Draw?data=digits", "dark", draw),
-            ("features", "Features?data=digits&feature=100", "light", None),
-            ("steer", "Steer?data=digits&image=digits-test-11", "dark", steer),
-            ("digits", "Digits?data=digits", "light", key_features),
-            ("experiments", "Experiments?data=digits", "dark", class_pictures),
-        ):
-            context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+        for name, address, theme, width, ready, act in PICTURES:
+            if wanted and name not in wanted:
+                continue
+            narrow = width < 640
+            view: ViewportSize = {"width": width, "height": 1150 if narrow else 900}
+            context = browser.new_context(viewport=view, color_scheme=theme, has_touch=narrow, is_mobile=narrow)
             page = context.new_page()
             page.goto(f"{url}/{address}")
-            ready = {"start": "apart", "draw": "pad", "features": "wall", "steer": "strip", "digits": "stPlotlyChart"}
-            page.get_by_test_id(ready.get(name, "stPlotlyChart")).first.wait_for(timeout=60_000)
+            page.get_by_test_id(ready).first.wait_for(timeout=60_000)
             page.wait_for_timeout(5000)
             if act:
                 act(page)
+            if act in (draw, steer):
+                page.get_by_test_id("stMain").evaluate(
+                    """(main, to) => {
+                         const at = to && main.querySelector(`.${to}`).getBoundingClientRect().top;
+                         main.scrollTop = to ? main.scrollTop + at - 70 : 0;
+                       }""",
+                    f"st-key-{name.partition('-')[0]}" if narrow else None,
+                )
             page.wait_for_timeout(1500)
             picture = Image.open(io.BytesIO(page.screenshot()))
             picture.convert("RGB").save(HERE / f"{name}.webp", quality=82, method=6)
