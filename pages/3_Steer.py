@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from ui import state, steering_panels
+from ui import recipe_panel, state, steering_panels
 from ui.components.classifier import judge, put_judge
 from ui.components.model import put_model
 from ui.components.steer import KEY, show_numbers, steering, strips
 from ui.picker import pick_picture
 
-steering_panels.take_recipe()
+recipe_panel.take_recipe()
 choice = state.setup("Steer")
-steering_panels.after_recipe(choice)
+recipe_panel.after_recipe(choice)
 st.caption(
     "Each strip is one feature this picture uses, the strongest first: switch it off, or drag it up or down, "
     "and watch the picture change, and what a classifier takes it for. All of it is computed in your browser while you "
@@ -30,5 +30,5 @@ show_numbers(choice, now)
 steering_panels.opinion(choice, now, asked)
 steering_panels.change_mind(choice, asked)
 steering_panels.over_many(choice, now, asked)
-steering_panels.recipe_panel(choice, now)
+recipe_panel.panel(choice, now)
 state.link("pages/1_Draw.py", "Draw another picture", icon=":material/draw:")

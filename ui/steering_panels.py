@@ -1,17 +1,12 @@
-"""The parts of the Steer page below the strips: the classifier's numbers, another opinion, many images, recipes."""
+"""The parts of the Steer page below the strips: the classifier's numbers, another opinion, many images."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from sae_core import recipes
-from sae_core.datasets import DataError, dataset_info, dataset_names, default_data_dir
-from sae_core.recipes import Recipe
 from ui import state
 from ui.components.classifier import Judge
 from ui.components.steer import Steering, set_edits, statistics, steering
@@ -19,7 +14,7 @@ from ui.components.steer import Steering, set_edits, statistics, steering
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sae_core.steering import Edit, MindChange
+    from sae_core.steering import MindChange
 
 IMAGES = 1000
 """images over which an edit is measured"""
@@ -178,7 +173,7 @@ def over_many(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
         f"The same edit of up to {IMAGES:,} test images of {choice.data}: each edited feature is set to the value of "
         "its strip, whatever it was on that image."
     )
-    wanted = (choice.model.id, choice.data, asked.id, tuple(sorted(now.edits.items())), now.mode, _solo(now))
+    wanted = (choice.model.id, choice.data, asked.id, tuple(sorted(now.edits.items())), now.mode, now.alone)
     if st.button("Measure", key="measure_many", icon=":material/query_stats:"):
         with state.explained(), st.spinner("Measuring …"):
             st.session_state["many"] = (wanted, *_measure(choice, now, asked))
@@ -210,10 +205,6 @@ def over_many(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
     )
 
 
-def _solo(now: Steering) -> tuple[int, ...] | None:
-    return None if now.solo is None else tuple(now.solo)
-
-
 def _measure(choice: state.Choice, now: Steering, asked: Judge) -> tuple[Any, str]:
     from sae_core.steering import apply_to_many
 
@@ -223,162 +214,3 @@ def _measure(choice: state.Choice, now: Steering, asked: Judge) -> tuple[Any, st
     found = apply_to_many(choice.model.sae, asked.network, x, labels, now.edits, now.mode, now.solo)
     drawn = " (drawn with seed 0)" if len(which) < len(images) else ""
     return found, f"{images.name}/{images.split}{drawn}"
-
-
-# ---- recipes
-
-
-def take_recipe() -> None:
-    """Before the page is set up: make the recipe in the address the chosen model, picture and edits, once."""
-    packed = st.query_params.get("recipe")
-    if not packed or packed == st.session_state.get("recipe_taken"):
-        return
-    st.session_state["recipe_taken"] = packed
-    try:
-        use(recipes.unpack(packed))
-    except (ValueError, DataError) as e:
-        _problem(f"The recipe in this address cannot be used: {e}")
-
-
-def _problem(text: str) -> None:
-    st.session_state["recipe_problem"] = text if text.endswith(".") else f"{text}."
-
-
-def after_recipe(choice: state.Choice) -> None:
-    """Say what was wrong with the last recipe; one that was left for another picture leaves the address too."""
-    place = (choice.model.id, choice.picture.ref)
-    if "recipe" in st.query_params and st.session_state.get("recipe_place") != place:
-        del st.query_params["recipe"]
-    if problem := st.session_state.pop("recipe_problem", None):
-        st.warning(problem, icon=":material/warning:")
-
-
-def use(recipe: Recipe) -> None:
-    """Choose the recipe's model and picture, and make its edits theirs. ValueError or DataError in words."""
-    from sae_core.steering import checked, checked_features
-
-    model = state.models()[0].get(recipe.sae)
-    if model is None:
-        raise ValueError(f"its model {recipe.sae} is not here")
-    if model.hash != recipe.hash:
-        raise ValueError(f"it was made for {recipe.model}, and {recipe.sae} has other weights here ({model.hash})")
-    d_sae = model.info.config["d_sae"]
-    edits, solo = checked(recipe.edits, d_sae), recipe.solo
-    if solo is not None:
-        checked_features(solo, d_sae)
-    ref, data = recipe.picture or _now("image"), _now("data")
-    if recipe.picture is None:
-        ref = _example(ref, data)
-    assert ref is not None
-    picture = state.find_picture(ref)
-    if not ref.startswith("px-"):
-        data = ref.partition("-")[0]
-    state.choose(model=model.name, data=data, image=ref, feature=_now("feature"))
-    st.session_state["recipe_place"] = (model.id, ref)
-    set_edits(model.id, ref, _values(model, picture, edits), recipe.mode, None if solo is None else list(solo))
-
-
-def _now(key: str) -> str | None:
-    """What is chosen, also before a page has read its address."""
-    return st.session_state.get(f"chosen_{key}") or st.query_params.get(key)
-
-
-def _example(ref: str | None, data: str | None) -> str:
-    """The picture of a recipe that names none: the chosen one, else an example."""
-    try:
-        if ref is not None:
-            state.find_picture(ref)
-            return ref
-    except (ValueError, DataError):
-        pass
-    here = [n for n in dataset_names() if dataset_info(n).is_here(default_data_dir())]
-    return f"{data if data in here else 'mnist' if 'mnist' in here else here[0]}-test-{state.EXAMPLE}"
-
-
-def _values(model: state.Model, picture: state.Picture, edits: Mapping[int, float | Edit]) -> dict[int, float]:
-    """The edits as values: a scale or a clamp becomes what it gives for this picture."""
-    if all(isinstance(e, float) for e in edits.values()):
-        return {f: e for f, e in edits.items() if isinstance(e, float)}
-    import torch
-
-    from sae_core.steering import edit_code
-
-    sae = model.sae
-    with torch.no_grad():
-        acts = sae.encode(sae.read(torch.from_numpy(np.array(picture.x))[None]))[0]
-    changed = edit_code(acts, edits)
-    return {f: float(changed[f]) for f in edits}
-
-
-def recipe_panel(choice: state.Choice, now: Steering) -> None:
-    """Keep the edits under a name, take them along as JSON, Python or a link, and bring others here."""
-    st.subheader("Recipes", anchor=False)
-    st.caption(
-        "A recipe is a name, the model, the picture and the edits: keep it while this page is open, take it along, or "
-        "share it as a link."
-    )
-    left, right = st.columns(2, gap="large")
-    with left:
-        _keep_panel(choice, now)
-    with right:
-        st.file_uploader(
-            "Open a recipe (JSON)",
-            type=["json"],
-            key="recipe_upload",
-            on_change=_take_upload,
-            help="Its model must be here, with the same weights. A scale or clamp becomes the value it gives here.",
-        )
-        kept: dict[str, Recipe] = st.session_state.get("recipes", {})
-        if kept:
-            with st.container(horizontal=True, vertical_alignment="bottom"):
-                st.selectbox("Kept recipes", list(kept), key="recipe_kept")
-                st.button("Use", key="recipe_use", on_click=_use_kept)
-
-
-def _keep_panel(choice: state.Choice, now: Steering) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Name", "my-recipe", key="recipe_name", max_chars=recipes.NAME_CHARS)
-        try:
-            recipe = Recipe(name, choice.model.id, now.edits, now.mode, _solo(now), choice.picture.ref)
-        except ValueError as e:
-            recipe, why = None, str(e)
-        st.button("Keep", key="recipe_keep", on_click=_keep, args=(recipe,), disabled=recipe is None or now.untouched)
-    if now.untouched:
-        st.caption("Nothing is edited yet, so there is nothing to keep.")
-        return
-    if recipe is None:
-        st.caption(f"This cannot be kept: {why}.")
-        return
-    text = json.dumps(recipes.to_json(recipe), indent=2)
-    code = recipes.to_code(recipe)
-    with st.container(horizontal=True):
-        st.download_button("JSON", text, f"{name}.json", "application/json", key="recipe_json", on_click="ignore")
-        st.download_button("Python", code, f"{name}.py", "text/x-python", key="recipe_py", on_click="ignore")
-    with st.expander("The link"):
-        address = (st.context.url or "").partition("?")[0]
-        st.code(f"{address}?recipe={recipes.pack(recipe)}", language=None, wrap_lines=True)
-    with st.expander("The Python"):
-        st.code(code, language="python")
-
-
-def _keep(recipe: Recipe) -> None:
-    st.session_state.setdefault("recipes", {})[recipe.name] = recipe
-
-
-def _use_kept() -> None:
-    _try(lambda: st.session_state["recipes"][st.session_state["recipe_kept"]])
-
-
-def _take_upload() -> None:
-    upload = st.session_state["recipe_upload"]
-    if upload is not None:
-        _try(lambda: recipes.from_text(upload.getvalue().decode()))
-
-
-def _try(find: Callable[[], Recipe]) -> None:
-    try:
-        use(find())
-    except UnicodeDecodeError:
-        _problem("That file is no recipe: it is not text")
-    except (ValueError, DataError) as e:
-        _problem(f"That recipe cannot be used: {e}")

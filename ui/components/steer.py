@@ -49,6 +49,11 @@ class Steering:
         return not self.edits and self.solo is None
 
     @property
+    def alone(self) -> tuple[int, ...] | None:
+        """The only features that stay, as recipes say it."""
+        return None if self.solo is None else tuple(self.solo)
+
+    @property
     def said(self) -> str:
         """How much is edited, in words."""
         parts = [f"{len(self.edits)} feature{'s' * (len(self.edits) != 1)} edited"] if self.edits else []
