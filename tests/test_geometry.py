@@ -151,11 +151,11 @@ def test_rank_correlation() -> None:
 # ---- maps
 
 
-def apart(xy: np.ndarray, n: int = 10) -> bool:
-    """Whether each point's nearest one is of its own group of n."""
+def kept_together(xy: np.ndarray, n: int = 10) -> float:
+    """The share of points whose nearest one is of their own group of n; .31 by chance for three groups of 10."""
     squared = ((xy[:, None] - xy[None]) ** 2).sum(-1)
     np.fill_diagonal(squared, np.inf)
-    return bool((squared.argmin(1) // n == np.arange(len(xy)) // n).all())
+    return float((squared.argmin(1) // n == np.arange(len(xy)) // n).mean())
 
 
 def test_a_map_keeps_groups_and_is_the_same_each_time() -> None:
@@ -168,7 +168,9 @@ def test_a_map_keeps_groups_and_is_the_same_each_time() -> None:
     ):
         first = draw(given)
         assert first.shape == (30, 2) and first.dtype == np.float32 and np.isfinite(first).all()
-        assert apart(first)
+        # Not all: a map of few points magnifies the last bit, which depends on the processor. Of 75 maps of rows that
+        # were moved by 1e-5, the worst kept .73.
+        assert kept_together(first) > 0.5 > kept_together(np.random.default_rng(0).permutation(first))
         assert np.array_equal(first, draw(given))
     assert np.array_equal(given, before)
     other = geometry.tsne(given, perplexity=5, seed=1, init="random", iterations=250)
