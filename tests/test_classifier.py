@@ -126,7 +126,7 @@ def test_a_classifier_by_hand() -> None:
     p = np.exp(2 * h) / (np.exp(2 * h) + np.exp(0.25))
     assert model.probabilities(x).tolist()[0] == pytest.approx([p, 1 - p])
     loss = model.labelled_losses(x, torch.tensor([0]))["cross_entropy"]
-    assert float(loss) == pytest.approx(-np.log(p), rel=1e-5)
+    assert loss.item() == pytest.approx(-np.log(p), rel=1e-5)
     layer = model.layer()
     assert np.maximum(0, np.tanh(x.numpy() @ layer.W + layer.b)) == pytest.approx(model.hidden(x).detach().numpy())
 

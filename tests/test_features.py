@@ -185,7 +185,7 @@ def test_importance_is_kept_apart_and_belongs_to_its_statistics(tmp_path: Path) 
         ({"importance": arrays["importance"][1:]}, header),
         ({"other": arrays["importance"]}, header),
         (arrays, {"of": header["of"].replace("130", "131")}),
-        ({"importance": arrays["importance"] * np.float32("inf")}, header),
+        ({"importance": np.full_like(arrays["importance"], np.inf)}, header),
     ):
         store.write_tensors(path, wrong_arrays, wrong_header)
         with pytest.raises(CheckpointError, match="does not hold feature statistics"):

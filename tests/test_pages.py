@@ -55,6 +55,9 @@ def test_a_hostile_address_is_explained(page: str, query: dict[str, str]) -> Non
     assert not at.exception, at.exception
     if not any(p in page for p in ("Features", "Experiments")):  # which show no chosen image
         assert any("cannot be shown" in w.value for w in at.warning)
+    for key, what in (("model", "model"), ("data", "data set")):
+        if key in query:
+            assert any(f"There is no {what} {query[key]!r} here; this is" in w.value for w in at.warning)
     assert at.session_state["chosen_model"] == "topk-1024-k50"
 
 

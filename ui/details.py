@@ -49,8 +49,8 @@ def statistics(choice: state.Choice) -> FeatureStats | None:
         return None
     row.caption(
         f"{int(stats.dead.sum()):,} of {len(stats.count):,} features are dead on {_on(stats)}",
-        help="Dead: active (not zero) on none of these images. On the wall they are grey. The statistics are stored "
-        "with the model: the images themselves need not be here.",
+        help="Dead: active (not zero) on none of these images. On the wall of Features they are grey. The "
+        "statistics are stored with the model: the images themselves need not be here.",
         width="content",
     )
     return stats

@@ -136,6 +136,16 @@ class Choice:
         """The chosen image, or an example; loaded when a page first asks, so that the page is painted before it."""
         return _picture(self.data)
 
+    @property
+    def statistics(self) -> FeatureStats | None:
+        """What is known of the model's features: over the chosen data, else over any other; None where nothing is."""
+        for name in [self.data, *(n for n in dataset_names() if n != self.data)]:
+            try:
+                return self.model.stats(name)
+            except store.CheckpointError:
+                continue
+        return None
+
     def images(self, split: str = "test") -> ImageSet:
         """The chosen data set's pictures."""
         return load_dataset(self.data, split)
@@ -152,6 +162,7 @@ def setup(title: str) -> Choice:
     st.title(title, anchor=False)
     navigation = st.sidebar.container()
     found, broken = models()
+    asked = _chosen()
     with st.sidebar:
         if found:
             model = found[_select("model", "Model", list(found), DEFAULT_MODEL)]
@@ -165,6 +176,9 @@ def setup(title: str) -> Choice:
             _navigation()
         st.info("There is no model here yet. Train one: `python -m sae_core train topk`")
         st.stop()
+    for key, wanted, shown in (("model", "model", model.name), ("data", "data set", data)):
+        if asked.get(key, shown) != shown:
+            st.warning(f"There is no {wanted} {asked[key][:60]!r} here; this is {shown}.", icon=":material/warning:")
     choice = Choice(model, data, chosen_feature(model))
     _write_url()
     with navigation:

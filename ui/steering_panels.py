@@ -9,7 +9,7 @@ import streamlit as st
 
 from ui import state
 from ui.components.classifier import Judge
-from ui.components.steer import Steering, set_edits, statistics, steering
+from ui.components.steer import Steering, set_edits, steering
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,7 +101,7 @@ def _find(choice: state.Choice, asked: Judge, key: str) -> None:
     from sae_core import steering as core
 
     now, target = steering(choice), int(st.session_state[key])  # takes what the browser just sent
-    sae, x, stats = choice.model.sae, _batch(choice)[0], statistics(choice)
+    sae, x, stats = choice.model.sae, _batch(choice)[0], choice.statistics
     found = core.change_mind(sae, asked.network, x, target, mode=now.mode, stats=stats)
     generator = torch.Generator().manual_seed(0)
     random = None

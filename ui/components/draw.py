@@ -80,8 +80,7 @@ def draw(choice: state.Choice, asked: Judge | None = None) -> None:
         },
         "judge": None if asked is None else asked.data(),
     }
-    with state.explained():
-        stats = choice.model.stats(choice.data)
+    if (stats := choice.statistics) is not None:
         data["frequency"] = np.round(stats.frequency, 4).tolist()
         data["where"] = f"{stats.dataset}/{stats.split} (n = {stats.n:,})"
     _draw(key=KEY, data=data, on_drawing_change=lambda: None, on_feature_change=lambda: None)

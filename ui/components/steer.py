@@ -11,13 +11,12 @@ from uuid import uuid4
 import numpy as np
 import streamlit as st
 
-from sae_core.datasets import dataset_info, dataset_names
+from sae_core.datasets import dataset_info
 from sae_core.store import CheckpointError
 from ui import state
 from ui.components import register
 
 if TYPE_CHECKING:
-    from sae_core.features import FeatureStats
     from ui.components.classifier import Judge
 
 _steer = register("steer", "bars")
@@ -175,21 +174,11 @@ def show_numbers(choice: state.Choice, now: Steering) -> None:
             st.metric(label, number, help=formula, width="content")
 
 
-def statistics(choice: state.Choice) -> FeatureStats | None:
-    """What is known of the model's features: on the chosen data, else on any other; None where nothing was measured."""
-    for name in [choice.data, *(n for n in dataset_names() if n != choice.data)]:
-        try:
-            return choice.model.stats(name)
-        except CheckpointError:
-            continue
-    return None
-
-
 def _bounds(choice: state.Choice) -> tuple[list[float] | None, list[float] | None, str | None, str]:
     """How far each slider goes, where that was measured, and a sentence when that was on other pictures."""
     from sae_core.steering import slider_bounds
 
-    stats = statistics(choice)
+    stats = choice.statistics
     if stats is None:
         note = "This model has no feature statistics: each slider goes to twice its feature's activation here."
         return None, None, None, note
@@ -207,7 +196,7 @@ def _groups(choice: state.Choice) -> dict[str, Any] | None:
         names = [*(str(c) for c in range(10)), "no digit"]
         how = "importance: what switching it off adds to the squared error of h; experiment 3, mnist/train"
         return {"names": names, "lists": lists, "how": how}
-    stats = statistics(choice)
+    stats = choice.statistics
     if stats is None:
         return None
     return _key_features(choice.model, stats.dataset, stats.split)
