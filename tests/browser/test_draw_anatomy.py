@@ -8,6 +8,7 @@ import json
 import re
 import urllib.parse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,6 +159,24 @@ def test_a_tile_is_taken_out_put_in_and_opened(page: Page, app: str) -> None:
     page.wait_for_timeout(600)
     page.get_by_test_id("tile").nth(2).dblclick()
     expect(page).to_have_url(re.compile(rf"/Features\?.*feature={feature}\b"), timeout=20_000)
+
+
+def test_tiles_under_a_thumb(browser: Any, app: str) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    opened(page, app)
+    root, tile = page.locator(DRAW), page.get_by_test_id("tile").nth(1)
+    box = tile.bounding_box()
+    assert box and min(box["width"], box["height"]) >= 40
+    tile.tap()
+    expect(root).to_have_attribute("data-terms", "49")
+    expect(tile).to_have_attribute("aria-pressed", "false")
+    # Where it looks comes with the tap, as there is no pointer to rest on a tile.
+    expect(page.get_by_test_id("look-encoder")).to_be_visible()
+    feature = tile.get_attribute("data-feature")
+    page.get_by_test_id("open-feature").tap()
+    expect(page).to_have_url(re.compile(rf"/Features\?.*feature={feature}\b"), timeout=20_000)
+    context.close()
 
 
 @pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
