@@ -17,7 +17,7 @@ from sae_core.recipes import Recipe, pack
 from sae_core.steering import Edit, Edits, Steered, steer
 from tests.test_pages import open_page
 from ui import state
-from ui.components.classifier import DEFAULT
+from ui.components.classifier import DEFAULT, judge
 
 PAGE = "pages/3_Steer.py"
 IMAGE = "digits-test-3"
@@ -266,6 +266,42 @@ def test_over_many_images() -> None:
     assert not at.get("plotly_chart"), "another edit's figures stay on the page"
 
 
+def test_a_scale_multiplies_each_images_own_activation() -> None:
+    at = opened()
+    f = strongest()
+    own = float(expected({})[1].acts[0, f])
+    send(at, edits={f: 2 * own}, rules={f: {"mode": "scale", "value": 2.0, "low": None, "high": None}})
+    assert sent_to_strips(at)["rules"][str(f)]["value"] == 2.0
+    at.button("measure_many").click().run()
+    assert not at.exception, at.exception
+    images = load_dataset("digits", "test")
+    which = np.sort(np.random.default_rng(0).permutation(len(images))[:1000])
+    asked = judge(state.models()[0]["topk-1024-k50"])
+    assert asked is not None
+    by_edit = {
+        kind: steering.apply_to_many(
+            load("topk-1024-k50"), asked.network, images.x[which], images.labels[which], {f: edit}
+        ).mean_change
+        for kind, edit in (("scale", Edit("scale", 2.0)), ("set", 2 * own))
+    }
+    np.testing.assert_allclose(at.session_state["many"][1].mean_change, by_edit["scale"], atol=1e-6)
+    assert np.abs(by_edit["set"] - by_edit["scale"]).max() > 0.005
+    at.button("recipe_keep").click().run()
+    assert at.session_state["recipes"]["my-recipe"].edits == {f: Edit("scale", 2.0)}
+
+
+@pytest.mark.parametrize(
+    "rules", [{4: {"mode": "scale", "value": 2.0}}, {3: {"mode": "cube", "value": 2.0}}, {3: {"valeu": 2.0}}, {3: 2.0}]
+)
+def test_a_rule_that_is_none_is_refused(rules: dict[int, Any]) -> None:
+    at = opened()
+    send(at, edits={5: 1.0})
+    send(at, edits={3: 1.0}, rules=rules)
+    assert not at.exception, at.exception
+    assert any("could not be read" in w.value for w in at.warning)
+    assert sent_to_strips(at)["edits"] == {"5": 1.0}
+
+
 def recipe(edits: Edits, **more: Any) -> Recipe:
     model = state.models()[0]["topk-1024-k50"]
     return Recipe("mine", more.pop("model", model.id), edits, picture=more.pop("picture", IMAGE), **more)
@@ -278,6 +314,7 @@ def test_a_recipe_in_the_address_is_used_once() -> None:
     data = sent_to_strips(at)
     assert data["picture"]["ref"] == IMAGE and data["mode"] == "plain" and data["solo"] == [f]
     assert data["edits"][str(f)] == pytest.approx(0.5 * float(expected({})[1].acts[0, f]))
+    assert data["rules"][str(f)]["mode"] == "scale" and data["rules"][str(f)]["value"] == 0.5
     send(at, edits={f: 0})
     assert sent_to_strips(at)["edits"] == {str(f): 0.0}
     assert "".join(at.query_params["image"]) == IMAGE

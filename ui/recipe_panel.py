@@ -14,7 +14,7 @@ from sae_core.datasets import DataError, dataset_info, dataset_names, default_da
 from sae_core.recipes import Recipe
 from ui import state
 from ui.components.shelf import read, shelf
-from ui.components.steer import Steering, set_edits
+from ui.components.steer import Steering, set_edits, steering
 
 if TYPE_CHECKING:
     from sae_core.steering import Edit
@@ -71,7 +71,9 @@ def use(recipe: Recipe) -> None:
         data = ref.partition("-")[0]
     state.choose(model=model.name, data=data, image=ref, feature=_now("feature"))
     st.session_state["recipe_place"] = (model.id, ref)
-    set_edits(model.id, ref, _values(model, picture, edits), recipe.mode, None if solo is None else list(solo))
+    rules = {f: e for f, e in edits.items() if not isinstance(e, float)}
+    kept = None if solo is None else list(solo)
+    set_edits(model.id, ref, _values(model, picture, edits), recipe.mode, kept, rules)
 
 
 def _now(key: str) -> str | None:
@@ -123,7 +125,7 @@ def panel(choice: state.Choice, now: Steering) -> None:
             type=["json"],
             key="recipe_upload",
             on_change=_take_upload,
-            help="Its model must be here, with the same weights. A scale or clamp becomes the value it gives here.",
+            help="Its model must be here, with the same weights. A scale or clamp stays one.",
         )
         if kept:
             with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -159,7 +161,7 @@ def _keep_panel(choice: state.Choice, now: Steering) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input("Name", "my-recipe", key="recipe_name", max_chars=recipes.NAME_CHARS)
         try:
-            recipe = Recipe(name, choice.model.id, now.edits, now.mode, now.alone, choice.picture.ref)
+            recipe = _recipe(name, choice, now)
         except ValueError as e:
             recipe, why = None, str(e)
         again = name in st.session_state["recipes"]
@@ -167,7 +169,7 @@ def _keep_panel(choice: state.Choice, now: Steering) -> None:
             "Replace" if again else "Keep",
             key="recipe_keep",
             on_click=_keep,
-            args=(recipe,),
+            args=(choice, name),
             disabled=recipe is None or now.untouched,
         )
     if now.untouched:
@@ -188,8 +190,21 @@ def _keep_panel(choice: state.Choice, now: Steering) -> None:
         st.code(code, language="python")
 
 
-def _keep(recipe: Recipe) -> None:
+def _recipe(name: str, choice: state.Choice, now: Steering) -> Recipe:
+    return Recipe(name, choice.model.id, now.meant, now.mode, now.alone, choice.picture.ref)
+
+
+def _keep(choice: state.Choice, shown: str) -> None:
+    # The name and the edits of this moment: a click may come with what was typed just before it.
+    try:
+        recipe = _recipe(st.session_state["recipe_name"], choice, steering(choice))
+    except ValueError as e:
+        _problem(f"This cannot be kept: {e}")
+        return
     kept = st.session_state["recipes"]
+    if recipe.name in kept and recipe.name != shown:  # the button did not say Replace yet
+        _problem(f"There is a recipe {recipe.name} already, and it stays: press Replace to put this one in its place")
+        return
     if len(kept) >= KEPT and recipe.name not in kept:
         _problem(f"{KEPT} recipes are kept already, and they stay: delete one first, or take this one along as JSON")
         return

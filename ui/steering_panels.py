@@ -39,7 +39,7 @@ def opinion(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
         return
     from sae_core import steering
 
-    p = steering.opinion(choice.model.sae, asked.network, _batch(choice), now.edits, now.mode, now.solo)
+    p = steering.opinion(choice.model.sae, asked.network, _batch(choice), now.meant, now.mode, now.solo)
     before, after = (q[0].tolist() for q in p)
     best, names = int(np.argmax(after)), asked.names
     was = int(np.argmax(before))
@@ -171,9 +171,9 @@ def over_many(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
         return
     st.caption(
         f"The same edit of up to {IMAGES:,} test images of {choice.data}: each edited feature is set to the value of "
-        "its strip, whatever it was on that image."
+        "its strip, whatever it was on that image; one that is scaled (×) is scaled there from its own activation."
     )
-    wanted = (choice.model.id, choice.data, asked.id, tuple(sorted(now.edits.items())), now.mode, now.alone)
+    wanted = (choice.model.id, choice.data, asked.id, tuple(sorted(now.meant.items())), now.mode, now.alone)
     if st.button("Measure", key="measure_many", icon=":material/query_stats:"):
         with state.explained(), st.spinner("Measuring …"):
             st.session_state["many"] = (wanted, *_measure(choice, now, asked))
@@ -211,6 +211,6 @@ def _measure(choice: state.Choice, now: Steering, asked: Judge) -> tuple[Any, st
     images = choice.images("test")
     which = np.sort(np.random.default_rng(0).permutation(len(images))[:IMAGES])
     x, labels = images.x[which], images.labels[which]
-    found = apply_to_many(choice.model.sae, asked.network, x, labels, now.edits, now.mode, now.solo)
+    found = apply_to_many(choice.model.sae, asked.network, x, labels, now.meant, now.mode, now.solo)
     drawn = " (drawn with seed 0)" if len(which) < len(images) else ""
     return found, f"{images.name}/{images.split}{drawn}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from playwright.sync_api import Page, expect
 
@@ -25,11 +26,9 @@ def kept(page: Page) -> list[str]:
 
 
 def keep(page: Page, name: str) -> None:
-    box = page.get_by_role("textbox", name="Name", exact=True)
-    box.fill(name)
-    box.press("Enter")
-    page.get_by_role("button", name="Keep", exact=True).click()
-    expect(page.get_by_role("button", name="Replace", exact=True)).to_be_visible(timeout=15_000)
+    page.get_by_role("textbox", name="Name", exact=True).fill(name)  # and no Enter: the click takes it along
+    page.get_by_role("button", name=re.compile("^(Keep|Replace)$")).click()
+    expect(page.get_by_role("combobox", name="Kept recipes")).to_be_visible(timeout=15_000)
 
 
 def test_a_recipe_outlives_the_page(page: Page, app: str) -> None:
@@ -39,6 +38,7 @@ def test_a_recipe_outlives_the_page(page: Page, app: str) -> None:
     expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1")
     expect(page.get_by_role("button", name="Keep", exact=True)).to_be_enabled(timeout=15_000)
     keep(page, "first")
+    expect(page.get_by_role("button", name="Replace", exact=True)).to_be_visible(timeout=15_000)
     keep(page, "second")
     page.wait_for_function(f"JSON.parse(localStorage['{STORE}'] ?? '[]').length === 2")
 
@@ -88,4 +88,10 @@ def test_without_storage_recipes_last_as_long_as_the_page(page: Page, app: str) 
     page.get_by_test_id("strip-toggle").first.uncheck()
     expect(page.get_by_role("button", name="Keep", exact=True)).to_be_enabled(timeout=15_000)
     keep(page, "mine")
+    expect(page.get_by_role("button", name="Replace", exact=True)).to_be_visible(timeout=15_000)
+    page.get_by_role("textbox", name="Name", exact=True).fill("other")
+    page.get_by_role("textbox", name="Name", exact=True).press("Enter")
+    expect(page.get_by_role("button", name="Keep", exact=True)).to_be_visible(timeout=15_000)
+    keep(page, "mine")  # the button said Keep when it was pressed
+    expect(page.get_by_text("There is a recipe mine already, and it stays")).to_be_visible(timeout=15_000)
     expect(page.get_by_role("combobox", name="Kept recipes")).to_be_visible()

@@ -6,9 +6,11 @@ const FULL = 0.5; // the change that the difference shows in full colour
 const STEPS = 100; // edits that Undo takes back
 
 // Edits outlive their elements: a rerun, a remount, a page switch or a lost connection takes none away.
-// By picture and model: { edits: feature -> value, added: [feature], solo: Set of the only features that stay or null;
-// last: feature -> the value it had when on; wide: feature -> how often its slider was doubled; open: strips with their
-// more; group: class whose features are listed, or ""; n: of them; now, past, future: states for Undo; push: Python's }
+// By picture and model: { edits: feature -> value; rules: feature -> { mode, value, low, high }, of those edits that are no
+// fixed value: a scale or a clamp, of which edits holds what it gives here; added: [feature]; solo: Set of the only
+// features that stay, or null; last: feature -> the value it had when on; wide: feature -> how often its slider was
+// doubled; open: strips with their more; group: class whose features are listed, or ""; n: of them; now, past, future:
+// states for Undo; push: Python's }
 const kept = (globalThis.__saeSteered ??= new Map());
 // By data.id: what is on its way to Python, { mode, seq, answered, sentAt, waiting: the message that goes next }
 const links = (globalThis.__saeSteerLinks ??= new Map());
@@ -121,11 +123,11 @@ function mount(root) {
       <button class="open" type="button" data-testid="strip-open" title="Open feature ${f}" aria-label="open feature ${f}">#${f}</button>
       <span class="slide"><input class="slider" type="range" step="any" data-testid="strip-slider"
         aria-label="feature ${f} value" title="${low.toFixed(2)} to ${high.toFixed(2)}${said}" /></span>
-      <span class="value"></span>
+      <span class="value"><span></span><small class="rule"></small></span>
       <button class="undo" type="button" data-testid="strip-undo"></button>
       <button class="dots" type="button" data-testid="strip-more" aria-label="more for feature ${f}" title="Set, scale, solo, wider" aria-expanded="false">⋯</button>`;
-    const [toggle, tile, , slide, shown, undo, dots] = item.children;
-    const slider = slide.firstElementChild;
+    const [toggle, tile, , slide, told, undo, dots] = item.children;
+    const slider = slide.firstElementChild, [shown, rule] = told.children;
     slider.min = low;
     slider.max = high;
     const share = (v) => (v - low) / (high - low);
@@ -146,6 +148,9 @@ function mount(root) {
       slider.setAttribute("aria-valuetext", muted ? `off, as it is not among the only ones; ${v.toFixed(2)}` : v.toFixed(2));
       toggle.checked = !off;
       sae.write(shown, off ? "off" : v.toFixed(2));
+      const [short, whole] = ruled(f);
+      sae.write(rule, short);
+      told.title = whole;
       item.classList.toggle("off", off);
       item.classList.toggle("muted", muted);
       item.classList.toggle("alone", mine.solo !== null && !muted);
@@ -167,7 +172,7 @@ function mount(root) {
       changed(event);
     };
     undo.onclick = (event) => {
-      mine.edits.delete(f);
+      forget(f);
       if (added) {
         mine.added = mine.added.filter((other) => other !== f);
         item.remove();
@@ -192,20 +197,26 @@ function mount(root) {
       line.className = "more";
       line.innerHTML = `
         <label title="Holds the activation at this value, also beyond the slider.">set to <input class="to" type="number" step="any" data-testid="strip-set" aria-label="set feature ${f} to" /></label>
-        <label title="Multiplies the activation. What is kept is the value that this gives for this picture.">× <input
+        <label title="Multiplies the activation that this picture has without edits; on other images, the one that they have.">× <input
           class="times" type="number" step="any" placeholder="2" data-testid="strip-scale" aria-label="multiply feature ${f} by" /></label>
         <button class="solo" type="button" data-testid="strip-solo" title="All features that are not among the only ones are off"></button>
         <button class="wider" type="button" data-testid="strip-wider" title="Let this slider go twice as far">Wider</button>`;
       const to = line.querySelector(".to"), times = line.querySelector(".times");
       to.placeholder = own(f).toFixed(2);
-      const put = (v, event, again) => {
+      const scale = mine.rules.get(f)?.mode === "scale" ? mine.rules.get(f).value : null;
+      times.value = scale ?? "";
+      const put = (v, event, again, rule) => {
         if (!Number.isFinite(v) || Math.abs(v) > 1e6) { say("That is no number that a feature can have here."); return; }
-        set(f, v);
+        set(f, v, rule);
         renew(f, again);
         changed(event);
       };
       to.onchange = (event) => { if (to.value !== "") put(+to.value, event, ".to"); };
-      times.onchange = (event) => { if (times.value !== "") put(own(f) * +times.value, event, ".times"); };
+      times.onchange = (event) => {
+        if (times.value === "") { times.value = scale ?? ""; return; }
+        if (!before(f)) { say(`Feature ${f} is not active in this picture, so there is nothing to multiply: set it to a value.`); return; }
+        put(before(f) * +times.value, event, ".times", { mode: "scale", value: +times.value });
+      };
       line.querySelector(".solo").onclick = (event) => {
         const only = new Set(mine.solo ?? []);
         if (!only.delete(f)) only.add(f);
@@ -234,11 +245,19 @@ function mount(root) {
   }
 
   // A feature at its own value is not an edit; one that is moved is among the only ones.
-  function set(f, v) {
+  function set(f, v, rule = null) {
     if (own(f) !== 0) mine.last.set(f, own(f));
     mine.solo?.add(f);
-    if (v === before(f)) mine.edits.delete(f);
-    else mine.edits.set(f, v);
+    forget(f);
+    if (v === before(f)) return;
+    mine.edits.set(f, v);
+    if (rule) mine.rules.set(f, rule);
+  }
+  function forget(f) { mine.edits.delete(f); mine.rules.delete(f); }
+  function ruled(f) {
+    const { mode, value, low, high } = mine.rules.get(f) ?? {};
+    if (mode === "scale") return [`×${+value.toFixed(2)}`, `${value} times its activation`];
+    return mode === "clamp" ? ["clamp", `held between ${low} and ${high}`] : ["", ""];
   }
 
   function build(found) {
@@ -317,7 +336,7 @@ function mount(root) {
   press(".off", () => { mine.solo = null; for (const f of every()) set(f, 0); });
   press(".on", () => { mine.solo = null; for (const f of every()) if (own(f) === 0) set(f, mine.last.get(f) || before(f)); });
   press(".reset", () => {
-    put({ edits: [], added: [], solo: null });
+    put({ edits: [], rules: [], added: [], solo: null });
     for (const name of ["last", "wide", "open"]) mine[name].clear();
     lay(false);
   });
@@ -330,9 +349,10 @@ function mount(root) {
 
   // ---- Undo and redo: a state is what is edited, added and kept alone
 
-  const snap = () => ({ edits: [...mine.edits], added: [...mine.added], solo: mine.solo && [...mine.solo] });
+  const snap = () => ({ edits: [...mine.edits], rules: [...mine.rules], added: [...mine.added], solo: mine.solo && [...mine.solo] });
   function put(state) {
     mine.edits = new Map(state.edits);
+    mine.rules = new Map(state.rules);
     mine.added = [...state.added];
     mine.solo = state.solo && new Set(state.solo);
   }
@@ -433,8 +453,8 @@ function mount(root) {
     if (event?.type !== "submit") say("");
     frame(event);
     link.waiting = {
-      ref: data.picture.ref, model: data.model, mode: link.mode, edits: Object.fromEntries(mine.edits), added: mine.added,
-      solo: mine.solo && [...mine.solo],
+      ref: data.picture.ref, model: data.model, mode: link.mode, edits: Object.fromEntries(mine.edits),
+      rules: Object.fromEntries(mine.rules), added: mine.added, solo: mine.solo && [...mine.solo],
     };
     release();
   }
@@ -459,7 +479,8 @@ function mount(root) {
     root.dataset.answered = data.seq;
 
     const place = `${data.id} ${data.model} ${data.picture.ref}`;
-    const given = { edits: Object.entries(data.edits).map(([f, v]) => [+f, v]), added: data.added, solo: data.solo };
+    const listed = (byFeature) => Object.entries(byFeature).map(([f, v]) => [+f, v]);
+    const given = { edits: listed(data.edits), rules: listed(data.rules), added: data.added, solo: data.solo };
     if (!kept.has(place)) {
       mine = { last: new Map(), wide: new Map(), open: new Set(), group: "", n: 30, past: [], future: [], push: null };
       put(given);

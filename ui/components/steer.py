@@ -17,6 +17,7 @@ from ui import state
 from ui.components import register
 
 if TYPE_CHECKING:
+    from sae_core.steering import Edit
     from ui.components.classifier import Judge
 
 _steer = register("steer", "bars")
@@ -32,7 +33,9 @@ class Steering:
     """What a person did to one picture's code."""
 
     edits: dict[int, float] = field(default_factory=dict)
-    """new activations by feature"""
+    """new activations of this picture by feature"""
+    rules: dict[int, Edit] = field(default_factory=dict)
+    """the edits among them that are no fixed value: a scale, or a clamp from a recipe"""
     added: list[int] = field(default_factory=list)
     """features that have a strip though the picture does not use them, the newest first"""
     mode: str = "error-preserving"
@@ -41,6 +44,11 @@ class Steering:
     """the only features that stay; None: all"""
     push: str | None = None
     """changes when these edits were made by Python (`set_edits`): the browser then takes them over"""
+
+    @property
+    def meant(self) -> dict[int, float | Edit]:
+        """The edits as they are for any picture: a scale multiplies each one's own activation."""
+        return {f: self.rules.get(f, v) for f, v in self.edits.items()}
 
     @property
     def untouched(self) -> bool:
@@ -68,11 +76,18 @@ def steering(choice: state.Choice) -> Steering:
     return replace(kept, mode=st.session_state.get("steer_mode", kept.mode))
 
 
-def set_edits(model_id: str, ref: str, edits: Mapping[int, float], mode: str, solo: list[int] | None = None) -> None:
+def set_edits(
+    model_id: str,
+    ref: str,
+    edits: Mapping[int, float],
+    mode: str,
+    solo: list[int] | None = None,
+    rules: Mapping[int, Edit] | None = None,
+) -> None:
     """Make these the edits of a picture, in the browser too, where Undo brings back those before."""
     if value := state.component_value(KEY, "edits"):  # what it sent until now is older than these
         st.session_state["steer_seq"] = value.get("seq")
-    _keep((model_id, ref), Steering(dict(edits), [], mode, solo, uuid4().hex))
+    _keep((model_id, ref), Steering(dict(edits), dict(rules or {}), [], mode, solo, uuid4().hex))
 
 
 def _keep(place: tuple[str, str], made: Steering) -> None:
@@ -101,16 +116,19 @@ def _take_edits(choice: state.Choice) -> None:
 
 
 def _checked(value: dict[str, Any], d_sae: int | None) -> Steering:
-    from sae_core.steering import MODES, checked
+    from sae_core.steering import MODES, Edit, checked
 
     edits = {int(f): float(v) for f, v in value["edits"].items()}
+    rules = {int(f): Edit(**rule) for f, rule in value.get("rules", {}).items()}
     added = [int(f) for f in value["added"]]
     solo = None if value.get("solo") is None else list(dict.fromkeys(int(f) for f in value["solo"]))
     if value["mode"] not in MODES:
         raise ValueError(f"there is no mode {value['mode']!r}")
+    if not rules.keys() <= edits.keys():
+        raise ValueError("there is a rule for a feature that is not edited")
     if d_sae is not None:
         checked({**dict.fromkeys([*added, *(solo or [])], 0.0), **edits}, d_sae)
-    return Steering(edits, added, value["mode"], solo)
+    return Steering(edits, rules, added, value["mode"], solo)
 
 
 def strips(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
@@ -142,7 +160,7 @@ def show_numbers(choice: state.Choice, now: Steering) -> None:
 
     sae = choice.model.sae
     x = torch.from_numpy(np.array(choice.picture.x))[None]
-    result = steer(sae, x, now.edits, now.mode, now.solo)
+    result = steer(sae, x, now.meant, now.mode, now.solo)
     untouched, called = x, "original"
     if sae.reader is not None:  # it keeps less than the original: what the edits changed is told from what it keeps
         untouched, called = (result.x_hat if now.mode == PLAIN else sae.picture(sae.read(x))), "the same unedited"
