@@ -152,3 +152,38 @@ def test_a_narrow_window_shows_the_detail(page: Page, app: str) -> None:
     page.wait_for_timeout(800)  # it scrolls there
     box = page.locator("[data-testid=feature-detail]").bounding_box()
     assert box["y"] > 0 and box["y"] + box["height"] < 850
+
+
+def test_picked_features_are_a_group_on_steer(page: Page, app: str) -> None:
+    _open(page, app, "?data=digits&image=digits-test-3")
+    wall, columns = page.locator(WALL), _columns(page)
+    wall.click(position={"x": 2 * STEP + 14, "y": STEP + 14}, modifiers=["Control"])
+    page.get_by_test_id("wall-pick").click()
+    wall.click(position={"x": 5 * STEP + 14, "y": 14})
+    wall.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("p")
+    assert page.get_by_test_id("wall-live").text_content() == "Feature 6 picked, 3 in all"
+    picked = [columns + 2, 5, 6]
+    assert page.get_by_test_id("wall-pick").text_content() == "Pick (3)"
+    assert page.locator(".mark").evaluate_all("all => all.map(e => +e.dataset.feature)") == picked
+    assert "feature=" not in page.url, "picking opens nothing"
+    page.reload()  # picks last as long as the tab
+    page.wait_for_selector(WALL, state="attached", timeout=60_000)
+    assert page.get_by_test_id("wall-pick").text_content() == "Pick (3)"
+    wall.click(position={"x": 5 * STEP + 14, "y": 14}, modifiers=["Control"])
+    picked.remove(5)
+    page.get_by_role("link", name="Steer", exact=True).click()
+    page.get_by_test_id("strip-slider").first.wait_for(timeout=30_000)
+    page.get_by_test_id("group").select_option(label="picked on the wall (2)")
+    assert page.get_by_test_id("strip").evaluate_all("all => all.map(e => +e.dataset.feature)") == picked
+    page.get_by_role("button", name="Only the 2 picked").click()
+    page.wait_for_selector("[data-testid=steer][data-solo='2']")
+    page.get_by_role("link", name="Features", exact=True).click()
+    page.wait_for_selector(WALL, state="attached", timeout=60_000)
+    page.get_by_test_id("wall-unpick").click()
+    assert page.locator(".mark").count() == 0 and not page.get_by_test_id("wall-unpick").is_visible()
+    page.get_by_role("link", name="Steer", exact=True).click()
+    page.get_by_test_id("strip-slider").first.wait_for(timeout=30_000)
+    assert page.get_by_test_id("group").locator("option", has_text="picked").count() == 0
+    assert page.get_by_test_id("group").input_value() == ""

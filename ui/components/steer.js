@@ -4,12 +4,13 @@
 const SHOWN = 200; // strips; a code with more active features shows its strongest
 const FULL = 0.5; // the change that the difference shows in full colour
 const STEPS = 100; // edits that Undo takes back
+const PICKED = "picked"; // the group of what was picked on the wall
 
 // Edits outlive their elements: a rerun, a remount, a page switch or a lost connection takes none away.
 // By picture and model: { edits: feature -> value; rules: feature -> { mode, value, low, high }, of those edits that are no
 // fixed value: a scale or a clamp, of which edits holds what it gives here; added: [feature]; solo: Set of the only
 // features that stay, or null; last: feature -> the value it had when on; wide: feature -> how often its slider was
-// doubled; open: strips with their more; group: class whose features are listed, or ""; n: of them; now, past, future:
+// doubled; open: strips with their more; group: class whose features are listed, PICKED, or ""; n: of them; now, past, future:
 // states for Undo; push: Python's }
 const kept = (globalThis.__saeSteered ??= new Map());
 // By data.id: what is on its way to Python, { mode, seq, answered, sentAt, waiting: the message that goes next }
@@ -307,7 +308,7 @@ function mount(root) {
     list.replaceChildren(...[...first, ...listed].map(strip));
     list.scrollTop = at;
     const hidden = mine.group === "" ? code.index.length - listed.length : 0;
-    const how = mine.group === "" ? "" : `Ranked by ${data.groups.how}.`;
+    const how = mine.group === "" ? "" : ranked(mine.group);
     find(".note").textContent = [data.note, how, hidden > 0 ? `${hidden} weaker active features have no strip here.` : ""]
       .filter(Boolean).join(" ");
     which.value = mine.group;
@@ -377,21 +378,26 @@ function mount(root) {
 
   // ---- which strips: those of the picture, or the first n of a class
 
-  const groupFeatures = (of = mine.group) => data.groups.lists[of].slice(0, mine.n);
+  const groupFeatures = (of = mine.group) =>
+    (of === PICKED ? picked(data.model).filter((f) => f < model.d_sae) : data.groups.lists[of].slice(0, mine.n));
   // Without a choice it is the class that the classifier sees in the picture.
   const groupClass = () => {
-    if (mine.group !== "") return +mine.group;
+    if (mine.group !== "") return mine.group;
     const p = opinions?.original, best = p ? p.indexOf(Math.max(...p)) : 0;
-    return best < data.groups.lists.length ? best : 0;
+    return !data.groups ? null : best < data.groups.lists.length ? best : 0;
   };
   function label() {
-    find(".group").hidden = !data.groups;
-    if (!data.groups || !mine) return;
-    const c = groupClass(), only = find(".only");
-    only.textContent = `Only the top ${Math.min(mine.n, data.groups.lists[c].length)} of ${data.groups.names[c]}`;
-    only.title = `Switch everything else off. Ranked by ${data.groups.how}.`;
-    find(".most").hidden = mine.group === "" && !model?.reader;
+    if (!mine) return;
+    const c = groupClass(), only = find(".only"), chosen = picked(data.model).length;
+    find(".group").hidden = !data.groups && !chosen;
+    only.hidden = c === null;
+    find(".most").hidden = !data.groups || mine.group === PICKED || (mine.group === "" && !model?.reader);
+    if (c === null) return;
+    only.textContent = c === PICKED ? `Only the ${chosen} picked`
+      : `Only the top ${Math.min(mine.n, data.groups.lists[c].length)} of ${data.groups.names[c]}`;
+    only.title = `Switch everything else off. ${ranked(c)}`;
   }
+  const ranked = (of) => (of === PICKED ? "In the order in which they were picked on the wall." : `Ranked by ${data.groups.how}.`);
   which.onchange = () => { mine.group = which.value; if (built) { lay(); list.scrollTop = 0; } };
   most.onchange = () => {
     mine.n = sae.clamp(Math.round(+most.value) || 30, 1, 100);
@@ -488,7 +494,7 @@ function mount(root) {
       kept.set(place, mine);
     }
     mine = kept.get(place);
-    if (!data.groups?.lists[mine.group]) mine.group = "";
+    if (mine.group === PICKED ? !picked(data.model).length : !data.groups?.lists[mine.group]) mine.group = "";
     const pushed = data.push && data.push !== mine.push; // Python made these edits: they replace what was here
     if (pushed) {
       mine.push = data.push;
@@ -514,15 +520,12 @@ function mount(root) {
 
   // The classifier and the classes' lists, which change with the model.
   function ask() {
-    const groups = data.groups?.names.join("\n") ?? "";
-    if (which.dataset.names !== groups) {
-      which.dataset.names = groups;
-      which.replaceChildren(...["everything this picture uses", ...(data.groups?.names ?? [])].map((name, i) => {
-        const option = document.createElement("option");
-        option.value = i ? i - 1 : "";
-        option.textContent = i ? `top of ${name}` : name;
-        return option;
-      }));
+    const names = data.groups?.names ?? [], chosen = picked(data.model).length, listed = `${names.join("\n")} ${chosen}`;
+    if (which.dataset.listed !== listed) {
+      which.dataset.listed = listed;
+      which.replaceChildren(new Option("everything this picture uses", ""), ...names.map((name, c) => new Option(`top of ${name}`, c)),
+        ...(chosen ? [new Option(`picked on the wall (${chosen})`, PICKED)] : []));
+      which.value = mine.group;
     }
     const id = data.judge ? `${data.judge.id} ${data.judge.sameLayer}` : null;
     if (id === asked) return;

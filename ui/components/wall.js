@@ -10,7 +10,7 @@ const LARGEST = 16000; // pixels of a canvas's side that every browser allows
 
 function settings(id) {
   if (!walls.has(id)) {
-    walls.set(id, { rows: "encoder", scale: "each", order: "index", open: null, top: 0, told: undefined, show: null });
+    walls.set(id, { rows: "encoder", scale: "each", order: "index", picking: false, open: null, top: 0, told: undefined, show: null });
   }
   return walls.get(id);
 }
@@ -62,20 +62,24 @@ function build(parent, set) {
         <button type="button" role="radio" data-value="common" title="All pictures over one scale: faint ones have small weights">One scale</button>
       </div>
       <label class="order">Order <select data-testid="wall-order"></select></label>
+      <span class="picks"><button class="pick" type="button" aria-pressed="false" data-testid="wall-pick"
+        title="While this is on, a click picks a tile instead of opening it. Also: Ctrl and a click, or the key P.">Pick</button><button
+        class="unpick" type="button" data-testid="wall-unpick" title="Let go of all picked features" aria-label="Let go of all picked features" hidden>×</button></span>
       <span class="legend" title="Blue is negative, black is zero, orange is positive"><i>−</i><b></b><i>+</i></span>
     </div>
+    <p class="hint" hidden>Click tiles to pick them. On Steer they are a group of strips, “picked on the wall”. <span></span></p>
     <div class="scroll"><div class="grid">
       <canvas data-testid="wall" tabindex="0" role="application" aria-roledescription="wall of features"
         aria-describedby="wall-keys"></canvas>
       <div class="ring" hidden></div><div class="cursor" hidden></div>
     </div></div>
     <div class="zoom" data-testid="wall-zoom" hidden><canvas></canvas><span></span></div>
-    <div class="unseen" id="wall-keys">Arrow keys, Home, End, Page Up and Page Down move; Enter opens a feature.</div>
+    <div class="unseen" id="wall-keys">Arrow keys, Home, End, Page Up and Page Down move; Enter opens a feature, P picks it for Steer.</div>
     <div class="unseen" aria-live="polite" data-testid="wall-live"></div>`;
   parent.append(root);
   const find = (selector) => root.querySelector(selector);
-  const scroll = find(".scroll"), canvas = find(".grid canvas"), ring = find(".ring"), cursor = find(".cursor");
-  const zoom = find(".zoom"), live = find("[aria-live]"), select = find("select");
+  const scroll = find(".scroll"), grid = find(".grid"), hint = find(".hint"), said = find(".hint span"), canvas = find(".grid canvas"), ring = find(".ring"), cursor = find(".cursor");
+  const zoom = find(".zoom"), pick = find(".pick"), unpick = find(".unpick"), live = find("[aria-live]"), select = find("select");
 
   let data = null, known = "", model = null, order = null, place = null, dead = new Set();
   let columns = 0, at = null, keyed = false, painted = "", stop = () => {};
@@ -109,10 +113,13 @@ function build(parent, set) {
       }
     }
     select.value = set.order;
+    pick.setAttribute("aria-pressed", set.picking);
+    hint.hidden = !set.picking;
     if (!model || !scroll.clientWidth) return;
     columns = Math.max(1, Math.floor((scroll.clientWidth + 1) / STEP));
     const look = `${set.rows} ${set.scale} ${set.order} ${columns} ${globalThis.devicePixelRatio}`;
     if (look !== painted) { painted = look; paintWall(); }
+    marks();
     box(ring, set.open !== null && set.open < model.d_sae ? place[set.open] : null);
     if (goThere && !ring.hidden) reveal(place[set.open]);
     box(cursor, root.getRootNode().activeElement === canvas && at !== null ? at : null);
@@ -155,6 +162,40 @@ function build(parent, set) {
     element.style.transform = `translate(${(p % columns) * STEP}px, ${Math.floor(p / columns) * STEP}px)`;
     element.dataset.feature = order[p];
   }
+
+  // ---- picked features: a group of strips on Steer
+
+  function marks() {
+    const chosen = picked(data.model);
+    grid.querySelectorAll(".mark").forEach((mark) => mark.remove());
+    for (const f of chosen) {
+      const mark = document.createElement("div");
+      mark.className = "mark";
+      box(mark, place[f]);
+      if (!mark.hidden) grid.append(mark);
+    }
+    pick.textContent = chosen.length ? `Pick (${chosen.length})` : "Pick";
+    unpick.hidden = !chosen.length;
+  }
+  function toggle(p) {
+    const f = order[p], before = picked(data.model), out = before.includes(f);
+    at = p;
+    if (!out && before.length >= MOST_PICKS) { live.textContent = said.textContent = `${MOST_PICKS} features are picked: more are too many strips.`; return; }
+    setPicked(data.model, out ? before.filter((other) => other !== f) : [...before, f]);
+    said.textContent = "";
+    show();
+    live.textContent = `Feature ${f} ${out ? "let go" : "picked"}, ${picked(data.model).length} in all`;
+  }
+  pick.addEventListener("click", () => {
+    set.picking = !set.picking;
+    show();
+  });
+  unpick.addEventListener("click", () => {
+    setPicked(data.model, []);
+    said.textContent = "";
+    show();
+    pick.focus();
+  });
 
   const words = (f) => `#${f}${data.notes[f] ? ` · ${data.notes[f]}` : ""}`;
 
@@ -209,7 +250,7 @@ function build(parent, set) {
   }, { passive: true });
   canvas.addEventListener("click", (event) => {
     const p = under(event);
-    if (p !== null) open(p);
+    if (p !== null) (set.picking || event.ctrlKey || event.metaKey || event.shiftKey ? toggle : open)(p);
   });
 
   // ---- keyboard
@@ -221,12 +262,13 @@ function build(parent, set) {
   };
   canvas.addEventListener("keydown", (event) => {
     if (!order || event.ctrlKey || event.metaKey || event.altKey) return;
-    const opens = event.key === "Enter" || event.key === " ";
-    if (!opens && !moves[event.key] && event.key !== "Escape") return;
+    const opens = event.key === "Enter" || event.key === " ", picks = event.key.toLowerCase() === "p";
+    if (!opens && !picks && !moves[event.key] && event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
     keyed = event.key !== "Escape";
     if (!keyed) { enlarge(null); return; }
+    if (picks) { toggle(at); return; }
     if (opens) { open(at); return; }
     const to = moves[event.key]();
     if (to >= 0 && to < order.length) at = to;

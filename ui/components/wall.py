@@ -16,7 +16,7 @@ from ui.components import register
 MOSTLY = 0.5
 """a feature is "mostly 7s" when at least this share of the images on which it is active are 7s"""
 
-_wall = register("wall")
+_wall = register("wall", "picks")
 
 
 def orders(stats: FeatureStats) -> dict[str, np.ndarray]:
