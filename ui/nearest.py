@@ -15,7 +15,7 @@ from sae_core.datasets import DataError, ImageSet, dataset_info
 from ui import state
 from ui.components.tiles import Tile, levels, picked, tiles
 
-SPLIT, SHOWN = "test", 6
+SPLIT, SHOWN = "test", 5
 _BATCH = 500
 _PATIENCE = 1.0
 """seconds after which progress is shown"""

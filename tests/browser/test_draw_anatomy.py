@@ -124,6 +124,50 @@ def test_the_terms_add_up_to_the_reconstruction(page: Page, app: str, model: str
     expect(root).to_have_attribute("data-terms", str(n), timeout=30_000)
 
 
+@pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
+def test_the_bias_is_a_term_too(page: Page, app: str, model: str) -> None:
+    opened(page, app, model)
+    sae, bias, root = load(model), page.get_by_test_id("bias"), page.locator(DRAW)
+    whole = pixels(page, "sum")
+    page.get_by_test_id("terms").fill("0")
+    expect(root).to_have_attribute("data-terms", "0")
+    none = torch.zeros(1, sae.config.d_sae)
+    with torch.no_grad():
+        alone = sae.picture(sae.decode(none))[0].clamp(0, 1).numpy()
+        nothing = sae.picture(torch.zeros(1, sae.config.d_in))[0].clamp(0, 1).numpy()
+    assert abs(pixels(page, "sum")[:, 0] - np.round(255 * alone)).max() <= 1
+    bias.click()
+    expect(bias).to_have_attribute("aria-pressed", "false")
+    page.wait_for_timeout(100)
+    assert abs(pixels(page, "sum")[:, 0] - np.round(255 * nothing)).max() <= 1
+    expect(page.get_by_test_id("look-decoder")).to_be_visible()
+    expect(page.get_by_test_id("look-encoder")).to_be_hidden()
+    page.get_by_test_id("all").click()
+    expect(bias).to_have_attribute("aria-pressed", "true")
+    assert np.array_equal(pixels(page, "sum"), whole)
+
+
+def test_a_model_without_a_bias_has_no_tile_for_it(page: Page, app: str) -> None:
+    opened(page, app, "tied-topk-1024-k50")
+    expect(page.get_by_test_id("tile").first).to_be_visible()
+    assert page.get_by_test_id("bias").count() == 0
+    expect(page.get_by_test_id("exact")).to_contain_text("no bias")
+
+
+def test_all_terms_have_one_scale_or_each_its_own(page: Page, app: str) -> None:
+    opened(page, app)
+    sheet = "c => Math.max(...c.getContext('2d').getImageData(%d, 0, %d, 60).data.filter((_, i) => i %% 4 === 0))"
+    tiles = page.locator(f"{DRAW} .tiles .sheet")
+    # In order of energy the first row's last tile is weaker than its first: on one scale it is also darker.
+    strong, weak = (tiles.evaluate(sheet % (left, 50)) for left in (60, 14 * 54))
+    assert strong > weak
+    expect(page.get_by_test_id("full-colour")).to_have_text(re.compile(r"±0\.\d+|±1"))
+    page.get_by_test_id("shared").uncheck()
+    page.wait_for_timeout(200)
+    assert tiles.evaluate(sheet % (14 * 54, 50)) > weak
+    expect(page.get_by_test_id("full-colour")).to_have_text("its own largest")
+
+
 def test_a_tile_is_taken_out_put_in_and_opened(page: Page, app: str) -> None:
     opened(page, app)
     root, tile = page.locator(DRAW), page.get_by_test_id("tile").first

@@ -1,15 +1,16 @@
 // The reconstruction as a sum: the bias and one term a_f · d_f for each active feature, as tiles that can be taken out.
 // root: the component's element. refresh(event): show again in the next frame; open(f): the feature's page.
 function anatomy(root, refresh, open) {
-  const TILE = { width: 46, bar: 30, picture: 40, label: 15, gap: 7 }, CELL = 92, STEP_MS = 110;
+  const TILE = { width: 54, picture: 48, bar: 4, high: 77 }, STEP_MS = 110, BIAS = -1; // BIAS: in place of a feature
   const find = (selector) => root.querySelector(selector);
   const canvas = find(".sheet"), cells = find(".cells"), slider = find(".terms"), hint = find(".hint"), play = find(".play");
-  const sheet = document.createElement("canvas"), more = find(".open");
+  const sheet = document.createElement("canvas"), corner = document.createElement("canvas"), more = find(".open");
   let model = null, at = null, code = { index: [], value: [] }, total = null; // of the features that are active now
+  let bias = null, lead = 0; // the bias' picture, and how many tiles it has before those of the features: one, or none if it is 0
   let norms = null, largest = null; // of each decoder row that is here: squared length, largest magnitude of its picture
   let terms = null, flipped = new Set(); // so many of the first terms are in (null: all); these the other way round
-  let order = "energy", shared = false, columns = 1, room = 0, colours = null, notes = {}, timer = null;
-  let hovered = -1, focused = -1, looked = -1, last = null;
+  let order = "energy", shared = true, columns = 1, room = 0, colours = null, notes = {}, timer = null;
+  let hovered = -1, focused = -1, looked = null, last = null; // the first two are places of tiles
 
   // Measured when it changes: to ask within a frame would lay out the page in it.
   let width = find(".tiles").clientWidth || 800;
@@ -21,6 +22,9 @@ function anatomy(root, refresh, open) {
 
   const count = () => Math.min(terms ?? Infinity, code.index.length);
   const isIn = (j) => (j < count()) !== flipped.has(code.index[j]);
+  const tiles = () => lead + code.index.length;
+  const featureAt = (p) => (p >= 0 && p < lead ? BIAS : code.index[p - lead]);
+  const tileIn = (p) => (p < lead ? !flipped.has(BIAS) : isIn(p - lead));
   const of = (list, j) => list[sae.place(model, code.index[j])];
   const energy = (j) => code.value[j] ** 2 * of(norms, j);
 
@@ -31,7 +35,9 @@ function anatomy(root, refresh, open) {
     largest = sae.peaks(model, at.decoder);
     norms = new Float64Array(model.n);
     for (let f = 0, i = 0; f < model.n; f++) for (let j = 0; j < model.d_in; j++, i++) norms[f] += model.D[i] ** 2;
-    looked = -1;
+    bias = sae.biasPicture(model);
+    lead = model.c.some((v) => v !== 0) ? 1 : 0;
+    looked = null;
     if (!another) return;
     flipped.clear();
     room = 0;
@@ -49,11 +55,12 @@ function anatomy(root, refresh, open) {
     if (next !== model) take(next);
     code = sort(found);
     const n = code.index.length, inside = code.index.map((_, j) => j).filter(isIn);
-    const sum = sae.decode(model, { index: inside.map((j) => code.index[j]), value: inside.map((j) => code.value[j]) });
+    const based = !flipped.has(BIAS);
+    const sum = sae.decode(model, { index: inside.map((j) => code.index[j]), value: inside.map((j) => code.value[j]) }, based);
     const painted = h ? sae.picture(model, sum) : new Float64Array(784);
     sae.paint(find(".sum"), painted);
     sae.paint(find(".left"), kept.map((v, i) => v - painted[i]), 0.5);
-    const whole = inside.length === n ? sum : sae.decode(model, code);
+    const whole = based && inside.length === n ? sum : sae.decode(model, code);
     let error = 0, exact = 0;
     for (let i = 0; i < sum.length; i++) {
       if (h) error += (sum[i] - h[i]) ** 2 / sum.length;
@@ -63,15 +70,18 @@ function anatomy(root, refresh, open) {
     if (+slider.max !== n) slider.max = n;
     slider.value = count();
     slider.disabled = n === 0;
-    sae.write(find(".many"), `${inside.length} of ${n}`);
+    sae.write(find(".many"), `${inside.length} of ${n}${based ? "" : ", no bias"}`);
     const [x, unit] = model.reader ? ["h", "unit"] : ["x", "pixel"];
     sae.write(find(".so-far"), h ? `Pearson(${x}, sum) ${r.toFixed(4)} · MSE per ${unit} ${error.toFixed(5)}` : "");
     sae.write(find(".exact"), h
-      ? `All ${n} terms and the bias, summed in this order, differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact ? exact.toExponential(1) : 0}.` : "");
+      ? `All ${n} terms${lead ? " and the bias" : " (this model has no bias)"}, summed in this order, differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact ? exact.toExponential(1) : 0}.` : "");
     Object.assign(root.dataset, { terms: inside.length, total: n, sumPearson: r, sumError: error, exact });
-    let top = 0;
+    const peak = bias.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+    let top = lead ? peak : 0;
     for (let j = 0; j < n; j++) top = Math.max(top, Math.abs(code.value[j]) * of(largest, j));
+    if (lead) sae.paint(corner, bias, shared ? top : peak);
     sae.paintTerms(sheet, at.decoder, code, (j) => (shared ? top : Math.abs(code.value[j]) * of(largest, j)));
+    sae.write(find(".full"), !n ? "" : shared ? `±${top.toPrecision(2)}` : "its own largest");
     total = 0;
     for (let j = 0; j < n; j++) total += energy(j);
     paintTiles();
@@ -81,37 +91,38 @@ function anatomy(root, refresh, open) {
 
   function paintTiles() {
     if (!model || !colours) return;
-    const n = code.index.length;
+    const n = tiles(), { picture } = TILE;
     const fits = Math.max(1, Math.floor(width / TILE.width));
     if (fits !== columns) { columns = fits; cells.style.gridTemplateColumns = `repeat(${columns}, ${TILE.width}px)`; }
     // Room for all that can be active, or were, so that the page below does not jump while somebody draws.
-    room = Math.max(room, n, model.select === "topk" ? model.k : 0);
-    const high = Math.max(1, Math.ceil(room / columns)) * CELL;
+    room = Math.max(room, n, lead + (model.select === "topk" ? model.k : 0));
+    const high = Math.max(1, Math.ceil(room / columns)) * TILE.high;
     const context = sae.fit(canvas, columns * TILE.width, high);
     let strongest = 0;
-    for (let j = 0; j < n; j++) strongest = Math.max(strongest, Math.abs(code.value[j]));
+    for (const v of code.value) strongest = Math.max(strongest, Math.abs(v));
     context.clearRect(0, 0, columns * TILE.width, high);
     context.font = `11px ${colours.font}`;
     context.textAlign = "center";
-    for (let j = 0; j < n; j++) {
-      const left = (j % columns) * TILE.width + 3, top = Math.floor(j / columns) * CELL;
-      const bar = (Math.abs(code.value[j]) / strongest) * (TILE.bar - 4);
-      context.globalAlpha = isIn(j) ? 1 : 0.22;
-      context.fillStyle = code.value[j] < 0 ? "#3c96ff" : "#e69a00";
-      context.fillRect(left, top + TILE.bar - bar, TILE.picture, bar);
-      sae.drawTile(context, sheet, j, left, top + TILE.bar + 1, TILE.picture);
+    for (let p = 0; p < n; p++) {
+      const j = p - lead, left = (p % columns) * TILE.width + 3, top = Math.floor(p / columns) * TILE.high + 2;
+      context.globalAlpha = tileIn(p) ? 1 : 0.22;
+      sae.drawTile(context, j < 0 ? corner : sheet, Math.max(0, j), left, top, picture);
+      if (j >= 0) { // a bar: its activation
+        context.fillStyle = code.value[j] < 0 ? "#3c96ff" : "#e69a00";
+        context.fillRect(left, top + picture + 2, Math.max(1, (Math.abs(code.value[j]) / strongest) * picture), TILE.bar);
+      }
       context.fillStyle = colours.text;
-      context.fillText(code.index[j], left + TILE.picture / 2, top + TILE.bar + TILE.picture + 13);
+      context.fillText(j < 0 ? "bias" : code.index[j], left + picture / 2, top + picture + TILE.bar + 14);
       context.globalAlpha = 1;
-      if (j === current()) {
+      if (p === current()) {
         context.strokeStyle = colours.accent;
         context.lineWidth = 3;
-        context.strokeRect(left - 1, top + TILE.bar - 1, TILE.picture + 2, TILE.picture + 4);
+        context.strokeRect(left - 1, top - 1, picture + 2, picture + 2);
       }
     }
     if (cells.childElementCount < n) cells.append(...Array.from({ length: n - cells.childElementCount }, cell));
     if (+cells.dataset.shown !== n) {
-      [...cells.children].forEach((e, j) => { e.hidden = j >= n; });
+      [...cells.children].forEach((e, p) => { e.hidden = p >= n; });
       cells.dataset.shown = n;
     }
   }
@@ -127,24 +138,28 @@ function anatomy(root, refresh, open) {
 
   // Words for those who do not see the tiles: not in every frame of a stroke.
   function label() {
-    code.index.forEach((f, j) => {
-      const e = cells.children[j], inside = isIn(j), text = `Feature ${f}, activation ${code.value[j].toFixed(3)}`;
-      if (e.dataset.words === `${text} ${inside}`) return;
+    for (let p = 0; p < tiles(); p++) {
+      const e = cells.children[p], f = featureAt(p), inside = tileIn(p);
+      const text = f === BIAS ? "Bias, which every picture has" : `Feature ${f}, activation ${code.value[p - lead].toFixed(3)}`;
+      if (e.dataset.words === `${text} ${inside}`) continue;
       e.dataset.words = `${text} ${inside}`;
-      e.dataset.feature = f;
+      e.dataset.testid = f === BIAS ? "bias" : "tile";
+      e.dataset.feature = f === BIAS ? "" : f;
       e.setAttribute("aria-label", text);
       e.setAttribute("aria-pressed", inside);
-    });
-    const from = focused >= 0 && focused < code.index.length ? focused : 0;
-    for (const [j, e] of [...cells.children].entries()) if ((e.tabIndex === 0) !== (j === from)) e.tabIndex = j === from ? 0 : -1;
+    }
+    const from = focused >= 0 && focused < tiles() ? focused : 0;
+    for (const [p, e] of [...cells.children].entries()) if ((e.tabIndex === 0) !== (p === from)) e.tabIndex = p === from ? 0 : -1;
   }
 
   // ---- one tile: what it is, and where it looks
 
   const current = () => (hovered >= 0 ? hovered : focused);
   function say() {
-    const j = current(), f = code.index[j];
-    if (f !== undefined) {
+    const p = current(), f = featureAt(p), j = p - lead;
+    if (f === BIAS) {
+      hint.textContent = `Bias: what every reconstruction starts from, ${tileIn(p) ? "in" : "not in"} the sum.`;
+    } else if (f !== undefined) {
       const often = notes.frequency ? ` Active on ${(100 * notes.frequency[f]).toFixed(1)} % of ${notes.where}.` : "";
       hint.textContent = `Feature ${f}: activation ${code.value[j].toFixed(3)}, ${(100 * energy(j) / (total || 1)).toFixed(1)} % of the terms' energy, ` +
         `${isIn(j) ? "in" : "not in"} the sum.${often}`;
@@ -156,42 +171,43 @@ function anatomy(root, refresh, open) {
     more.hidden = last === null;
   }
   function look() {
-    const f = code.index[current()] ?? -1;
+    const f = featureAt(current()) ?? null;
     if (f === looked) return;
     looked = f;
     for (const rows of ["encoder", "decoder"]) {
       const over = find(`.over.${rows}`);
-      over.hidden = f < 0;
-      over.dataset.feature = f < 0 ? "" : f;
-      if (f >= 0) sae.paintOver(over, Float64Array.from({ length: 784 }, (_, i) => at[rows](f, i)));
+      over.hidden = f === null || (f === BIAS && rows === "encoder"); // the bias looks nowhere
+      over.dataset.feature = f ?? "";
+      if (!over.hidden) sae.paintOver(over, f === BIAS ? bias : Float64Array.from({ length: 784 }, (_, i) => at[rows](f, i)));
     }
   }
   function turned() { say(); look(); paintTiles(); }
 
-  const place = (event) => [...cells.children].indexOf(event.target.closest(".cell"));
-  cells.onpointerover = (event) => { if (event.pointerType !== "touch") { hovered = place(event); turned(); } };
+  const placeOf = (event) => [...cells.children].indexOf(event.target.closest(".cell"));
+  const opens = (p) => { const f = featureAt(p); if (f !== undefined && f !== BIAS) open(f); };
+  cells.onpointerover = (event) => { if (event.pointerType !== "touch") { hovered = placeOf(event); turned(); } };
   cells.onpointerleave = () => { hovered = -1; turned(); };
-  cells.addEventListener("focusin", (event) => { focused = place(event); label(); turned(); });
+  cells.addEventListener("focusin", (event) => { focused = placeOf(event); label(); turned(); });
   cells.addEventListener("focusout", () => { focused = -1; turned(); });
   cells.onclick = (event) => {
-    const f = code.index[place(event)];
+    const f = featureAt(placeOf(event));
     if (f === undefined) return;
     if (!flipped.delete(f)) flipped.add(f);
     label();
     say();
     refresh(event);
   };
-  cells.ondblclick = (event) => { const f = code.index[place(event)]; if (f !== undefined) open(f); };
+  cells.ondblclick = (event) => opens(placeOf(event));
   cells.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity }[event.key];
     event.stopPropagation(); // or Streamlit takes c and r for its own
     if (step) {
       event.preventDefault();
       hovered = -1;
-      cells.children[sae.clamp(focused + step, 0, code.index.length - 1)]?.focus();
-    } else if (event.key === "Enter" && code.index[focused] !== undefined) {
+      cells.children[sae.clamp(focused + step, 0, tiles() - 1)]?.focus();
+    } else if (event.key === "Enter") {
       event.preventDefault();
-      open(code.index[focused]);
+      opens(focused);
     }
   };
   more.onclick = () => { if (last !== null) open(last); };

@@ -259,6 +259,14 @@ const sae = (globalThis.__saeEngine ??= (() => {
     return model.names ? (f, i) => P[i * n + of(f)] : (f, i) => P[i * n + f];
   }
 
+  // The picture of the bias c, as those of the decoder's rows are.
+  const biasPicture = ({ c, painter }) => {
+    if (!painter) return c;
+    const out = new Float64Array(PIXELS);
+    for (let i = 0; i < c.length; i++) addRow(out, c[i], painter.W, i);
+    return out;
+  };
+
   // Paint value[j] times the picture of latent index[j] (at: see rowPictures) as tile j of a canvas, so many a line;
   // limit(j) is the number that is full colour in tile j. The canvas only ever grows.
   function paintTerms(canvas, at, { index, value }, limit, columns = 32) {
@@ -409,7 +417,7 @@ const sae = (globalThis.__saeEngine ??= (() => {
 
   return {
     SIDE, models, whenGone, putModel, withModel, knows, known, serve, toPython, place, read, encode, decode, picture, judge, judgeLayer, pearson, toBase64,
-    fromBase64, fromLevels, paint, paintTerms, paintOver, peaks, rowPictures, sprite, drawTile, tileAddress, fit, tell,
+    fromBase64, fromLevels, paint, paintTerms, paintOver, peaks, rowPictures, biasPicture, sprite, drawTile, tileAddress, fit, tell,
     write, frames, live, clamp,
   };
 })());
