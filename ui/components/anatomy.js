@@ -1,7 +1,8 @@
 // The reconstruction as a sum: the bias and one term a_f · d_f for each active feature, as tiles that can be taken out.
 // root: the component's element. refresh(event): show again in the next frame; open(f): the feature's page.
 function anatomy(root, refresh, open) {
-  const TILE = { width: 54, picture: 48, bar: 4, high: 77 }, STEP_MS = 110, BIAS = -1; // BIAS: in place of a feature
+  const TILE = { width: 54, picture: 48, bar: 4, high: 77 }, BIAS = -1; // BIAS: in place of a feature
+  const STEP_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 600 : 110;
   const find = (selector) => root.querySelector(selector);
   const canvas = find(".sheet"), cells = find(".cells"), slider = find(".terms"), hint = find(".hint"), play = find(".play");
   const sheet = document.createElement("canvas"), corner = document.createElement("canvas"), more = find(".open");
@@ -11,6 +12,8 @@ function anatomy(root, refresh, open) {
   let terms = null, flipped = new Set(); // so many of the first terms are in (null: all); these the other way round
   let order = "energy", shared = true, columns = 1, room = 0, colours = null, notes = {}, timer = null;
   let hovered = -1, focused = -1, looked = null, last = null; // the first two are places of tiles
+  let seen = new Float64Array(784); // the picture over which the encoder's rows are shown
+  let opinion = null, all = null; // what the classifier says of a reconstruction, and the whole one
 
   // Measured when it changes: to ask within a frame would lay out the page in it.
   let width = find(".tiles").clientWidth || 800;
@@ -50,9 +53,11 @@ function anatomy(root, refresh, open) {
     return { index: to.map((j) => index[j]), value: to.map((j) => value[j]) };
   }
 
-  // h: what is reconstructed, or null; found: its code; h_hat: what decode made of it; kept: the picture of h.
-  function show(next, h, found, h_hat, kept, settled) {
+  // x: the picture; h: what is reconstructed, or null; found: its code; h_hat: what decode made of it; kept: the picture of h;
+  // asks: (what the model reads, its picture) -> the classifier's probabilities, or null; names: of its classes.
+  function show(next, { x, h, code: found, h_hat, kept, settled, asks, names }) {
     if (next !== model) take(next);
+    seen = x;
     code = sort(found);
     const n = code.index.length, inside = code.index.map((_, j) => j).filter(isIn);
     const based = !flipped.has(BIAS);
@@ -60,22 +65,26 @@ function anatomy(root, refresh, open) {
     const painted = h ? sae.picture(model, sum) : new Float64Array(784);
     sae.paint(find(".sum"), painted);
     sae.paint(find(".left"), kept.map((v, i) => v - painted[i]), 0.5);
-    const whole = based && inside.length === n ? sum : sae.decode(model, code);
-    let error = 0, exact = 0;
-    for (let i = 0; i < sum.length; i++) {
-      if (h) error += (sum[i] - h[i]) ** 2 / sum.length;
-      exact = Math.max(exact, Math.abs(whole[i] - h_hat[i]));
-    }
+    let error = 0;
+    if (h) for (let i = 0; i < sum.length; i++) error += (sum[i] - h[i]) ** 2 / sum.length;
     const r = h ? sae.pearson(h, sum) : 0;
     if (+slider.max !== n) slider.max = n;
     slider.value = count();
     slider.disabled = n === 0;
     sae.write(find(".many"), `${inside.length} of ${n}${based ? "" : ", no bias"}`);
-    const [x, unit] = model.reader ? ["h", "unit"] : ["x", "pixel"];
-    sae.write(find(".so-far"), h ? `Pearson(${x}, sum) ${r.toFixed(4)} · MSE per ${unit} ${error.toFixed(5)}` : "");
-    sae.write(find(".exact"), h
-      ? `All ${n} terms${lead ? " and the bias" : " (this model has no bias)"}, summed in this order, differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact ? exact.toExponential(1) : 0}.` : "");
-    Object.assign(root.dataset, { terms: inside.length, total: n, sumPearson: r, sumError: error, exact });
+    const [target, unit] = model.reader ? ["h", "unit"] : ["x", "pixel"];
+    sae.write(find(".so-far"), h ? `Pearson(${target}, sum) ${r.toFixed(4)} · MSE per ${unit} ${error.toFixed(5)}` : "");
+    opinion = h && asks ? (edited) => asks(edited, sae.picture(model, edited)) : null;
+    all = h && { h_hat, names };
+    const p = opinion && asks(sum, painted), c = p ? p.indexOf(Math.max(...p)) : -1;
+    sae.write(find(".sum-says"), p ? `The classifier says ${names[c]} of this sum (${(100 * p[c]).toFixed(1)} %).` : "");
+    Object.assign(root.dataset, { terms: inside.length, total: n, sumPearson: r, sumError: error, sumSays: p ? names[c] : "" });
+    if (settled) {
+      const exact = h ? inexact(h_hat) : 0;
+      root.dataset.exact = exact;
+      sae.write(find(".exact"), h ? `All ${n} terms${lead ? " and the bias" : " (this model has no bias)"}, added one by one in float32 in this order, ` +
+        `differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact.toExponential(1)}.` : "");
+    }
     const peak = bias.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
     let top = lead ? peak : 0;
     for (let j = 0; j < n; j++) top = Math.max(top, Math.abs(code.value[j]) * of(largest, j));
@@ -85,8 +94,18 @@ function anatomy(root, refresh, open) {
     total = 0;
     for (let j = 0; j < n; j++) total += energy(j);
     paintTiles();
-    if (settled) label();
-    look();
+    if (settled) { label(); say(); }
+    if (featureAt(current()) !== undefined || looked !== null) look();
+  }
+
+  // How far the terms, added one by one in float32, are from what was decoded: the largest absolute difference.
+  function inexact(h_hat) {
+    const sum = Float32Array.from(model.c), { d_in } = model;
+    code.index.forEach((f, j) => {
+      const a = Math.fround(code.value[j]), row = sae.place(model, f) * d_in;
+      for (let i = 0; i < d_in; i++) sum[i] += Math.fround(a * model.D[row + i]);
+    });
+    return h_hat.reduce((most, v, i) => Math.max(most, Math.abs(v - sum[i])), 0);
   }
 
   function paintTiles() {
@@ -105,15 +124,25 @@ function anatomy(root, refresh, open) {
     context.textAlign = "center";
     for (let p = 0; p < n; p++) {
       const j = p - lead, left = (p % columns) * TILE.width + 3, top = Math.floor(p / columns) * TILE.high + 2;
-      context.globalAlpha = tileIn(p) ? 1 : 0.22;
+      const inside = tileIn(p);
+      context.globalAlpha = inside ? 1 : 0.35;
       sae.drawTile(context, j < 0 ? corner : sheet, Math.max(0, j), left, top, picture);
       if (j >= 0) { // a bar: its activation
-        context.fillStyle = code.value[j] < 0 ? "#3c96ff" : "#e69a00";
+        context.fillStyle = code.value[j] < 0 ? colours.takes : colours.adds;
         context.fillRect(left, top + picture + 2, Math.max(1, (Math.abs(code.value[j]) / strongest) * picture), TILE.bar);
       }
+      context.globalAlpha = inside ? 1 : 0.75;
       context.fillStyle = colours.text;
       context.fillText(j < 0 ? "bias" : code.index[j], left + picture / 2, top + picture + TILE.bar + 14);
       context.globalAlpha = 1;
+      if (!inside) { // struck out
+        context.strokeStyle = "#bbb";
+        context.lineWidth = 1;
+        context.beginPath();
+        context.moveTo(left, top);
+        context.lineTo(left + picture, top + picture);
+        context.stroke();
+      }
       if (p === current()) {
         context.strokeStyle = colours.accent;
         context.lineWidth = 3;
@@ -160,9 +189,10 @@ function anatomy(root, refresh, open) {
     if (f === BIAS) {
       hint.textContent = `Bias: what every reconstruction starts from, ${tileIn(p) ? "in" : "not in"} the sum.`;
     } else if (f !== undefined) {
+      const without = opinion ? ` ${effect(f, code.value[j])}` : "";
       const often = notes.frequency ? ` Active on ${(100 * notes.frequency[f]).toFixed(1)} % of ${notes.where}.` : "";
-      hint.textContent = `Feature ${f}: activation ${code.value[j].toFixed(3)}, ${(100 * energy(j) / (total || 1)).toFixed(1)} % of the terms' energy, ` +
-        `${isIn(j) ? "in" : "not in"} the sum.${often}`;
+      hint.textContent = `Feature ${f}: activation ${code.value[j].toFixed(3)}, ${(100 * energy(j) / (total || 1)).toFixed(1)} % of the energy, ` +
+        `${isIn(j) ? "in" : "out"}.${without}${often}`;
       last = f;
       more.textContent = `Open feature ${f}`;
     } else {
@@ -170,15 +200,27 @@ function anatomy(root, refresh, open) {
     }
     more.hidden = last === null;
   }
+  // What the classifier says of the whole reconstruction with and without one term.
+  function effect(f, a) {
+    const { h_hat, names } = all, at = sae.place(model, f) * model.d_in;
+    const [p, q] = [opinion(h_hat), opinion(h_hat.map((v, i) => v - a * model.D[at + i]))];
+    const c = p.indexOf(Math.max(...p)), percent = (v) => (100 * v).toFixed(1);
+    return `Without it: ${names[c]} with ${percent(q[c])} %, not ${percent(p[c])} %.`;
+  }
   function look() {
-    const f = featureAt(current()) ?? null;
+    const f = featureAt(current()) ?? null, looks = f !== null && f !== BIAS; // the bias looks nowhere
+    sae.paint(find(".here"), looks ? seen : new Float64Array(784));
     if (f === looked) return;
     looked = f;
+    find(".which").textContent = looks ? `#${f}` : "";
     for (const rows of ["encoder", "decoder"]) {
-      const over = find(`.over.${rows}`);
-      over.hidden = f === null || (f === BIAS && rows === "encoder"); // the bias looks nowhere
-      over.dataset.feature = f ?? "";
-      if (!over.hidden) sae.paintOver(over, f === BIAS ? bias : Float64Array.from({ length: 784 }, (_, i) => at[rows](f, i)));
+      const hidden = f === null || (!looks && rows === "encoder");
+      const row = hidden || !looks ? bias : Float64Array.from({ length: 784 }, (_, i) => at[rows](f, i));
+      for (const over of root.querySelectorAll(`.over.${rows}`)) {
+        over.hidden = hidden;
+        over.dataset.feature = f ?? "";
+        if (!hidden) sae.paintOver(over, row);
+      }
     }
   }
   function turned() { say(); look(); paintTiles(); }
@@ -189,6 +231,7 @@ function anatomy(root, refresh, open) {
   cells.onpointerleave = () => { hovered = -1; turned(); };
   cells.addEventListener("focusin", (event) => { focused = placeOf(event); label(); turned(); });
   cells.addEventListener("focusout", () => { focused = -1; turned(); });
+  sae.uncover(cells, find(".foot"));
   cells.onclick = (event) => {
     const f = featureAt(placeOf(event));
     if (f === undefined) return;
@@ -221,7 +264,7 @@ function anatomy(root, refresh, open) {
   }
   function upTo(n, event) {
     terms = n >= code.index.length ? null : n;
-    flipped.clear();
+    flipped = new Set();
     refresh(event);
   }
   function tick() {
@@ -230,6 +273,10 @@ function anatomy(root, refresh, open) {
     else timer = setTimeout(tick, STEP_MS);
   }
   slider.oninput = (event) => { stop(); upTo(+slider.value, event); };
+  sae.steady(slider, () => [terms, flipped], (before, event) => {
+    [terms, flipped] = before;
+    refresh(event);
+  });
   find(".all").onclick = (event) => { stop(); upTo(Infinity, event); };
   play.onclick = (event) => {
     if (timer !== null) { stop(); return; }

@@ -29,15 +29,18 @@ function classBars(root, names) {
         ghost.style.transform = `translateX(${before ? 100 * before[c] - 100 : -100}%)`;
       }
       row.classList.toggle("best", c === best);
-      if (now === part.now) return;
+      if (now === part.now && was === part.told) return;
       part.now = now;
+      part.told = was;
       const percent = p ? 100 * p[c] : 0;
       bar.style.transform = `scaleX(${percent / 100})`;
       row.dataset.p = now;
       const text = p ? `${percent.toFixed(percent < 9.95 ? 1 : 0)} %` : "";
-      if (text === share.textContent) return;
+      const words = `${names[c]}: ${text || "nothing yet"}${before ? `, before ${(100 * before[c]).toFixed(1)} %` : ""}`;
+      if (words === part.words) return;
+      part.words = words;
       sae.write(share, text);
-      row.setAttribute("aria-label", `${names[c]}: ${text || "nothing yet"}`);
+      row.setAttribute("aria-label", words);
     });
   };
 }

@@ -21,7 +21,7 @@ export default function (component) {
 
 function mount(parent) {
   const find = (selector) => parent.querySelector(selector);
-  const root = find(".draw"), canvas = find(".pad"), pen = find(".pen");
+  const root = find(".draw"), canvas = find(".pad"), pen = find(".pen"), cursor = find(".cursor");
   canvas.width = canvas.height = RASTER;
   // Read back every frame: kept in main memory.
   const raster = canvas.getContext("2d", { willReadFrequently: true });
@@ -96,25 +96,36 @@ function mount(parent) {
     const of = model.reader ? "(h, ĥ) " : "";
     sae.write(find(".pearson"), prepared ? `Pearson${of} ${pearson.toFixed(4)}` : "");
     sae.write(find(".note"), prepared ? "" : "The pad is empty: draw a digit.");
-    if (net) {
-      const { sameLayer } = data.judge; // it reads the layer that the SAE reads: judged without a picture between
-      const p = prepared && (sameLayer ? sae.judgeLayer(net, h) : sae.judge(net, x));
+    let said = "";
+    // A classifier whose layer the SAE reads is asked of that layer, without a picture between.
+    const asks = net && ((layer, pixels) => (data.judge.sameLayer ? sae.judgeLayer(net, layer) : sae.judge(net, pixels)));
+    if (asks) {
+      const p = prepared && asks(h, x), q = prepared && asks(h_hat, output);
       showInput(p);
-      showOutput(prepared && (sameLayer ? sae.judgeLayer(net, h_hat) : sae.judge(net, output)), p);
+      showOutput(q, p);
+      if (p) said = ` The classifier says ${best(p)} of the input, ${best(q)} of the reconstruction.`;
     }
-    terms.show(model, prepared && h, code, h_hat, kept, pad.pointer === null);
+    if (pad.pointer === null) {
+      sae.announce(find(".result"), prepared ? `${code.index.length} features are active, Pearson ${pearson.toFixed(3)}.${said}` : "The pad is empty.");
+    }
+    terms.show(model, { x, h: prepared && h, code, h_hat, kept, settled: pad.pointer === null, asks, names: data.judge?.names });
     root.dataset.pearson = pearson;
     root.dataset.l0 = code.index.length;
     if (pad.pointer === null && ready) root.dataset.active = JSON.stringify(code.index);
   }
   const frame = sae.live(compute);
+  const best = (p) => {
+    const c = p.indexOf(Math.max(...p));
+    return `${data.judge.names[c]} with ${(100 * p[c]).toFixed(0)} %`;
+  };
 
   const terms = anatomy(root, frame, (feature) => send("feature", { feature, at: Date.now() }));
 
   function theme() {
     const style = getComputedStyle(root);
     const accent = style.getPropertyValue("--st-primary-color");
-    terms.update(data, { text: style.color, font: style.fontFamily, accent });
+    const [adds, takes] = [".adds", ".takes"].map((name) => getComputedStyle(find(name)).borderBottomColor);
+    terms.update(data, { text: style.color, font: style.fontFamily, accent, adds, takes });
   }
 
   // ---- the pad
@@ -136,7 +147,10 @@ function mount(parent) {
     frame(event);
   }
   canvas.onpointerdown = (event) => {
-    if (event.button !== 0 || pad.pointer !== null) return;
+    if (event.button !== 0) return;
+    lift(event);
+    if (pad.pointer !== null) return;
+    cursor.hidden = true;
     event.preventDefault();
     canvas.focus({ preventScroll: true });
     theme();
@@ -156,6 +170,20 @@ function mount(parent) {
   window.addEventListener("pointerup", up);
   window.addEventListener("pointercancel", up);
 
+  // The pen that the keys move. It is lifted when anything else takes its place.
+  function penMoved() {
+    const [x, y] = pad.pen.map((v) => `${Math.round((100 * v) / RASTER)} %`), down = pad.pointer === "keys";
+    Object.assign(cursor.style, { left: x.replace(" ", ""), top: y.replace(" ", "") });
+    cursor.hidden = false;
+    cursor.classList.toggle("down", down);
+    pen.textContent = `Pen ${down ? "down" : "up"} at ${x}, ${y}.`;
+  }
+  function lift(event) {
+    if (pad?.pointer !== "keys") return;
+    pad.pointer = null;
+    if (event) changed(event);
+  }
+  canvas.onblur = (event) => { lift(event); cursor.hidden = true; pen.textContent = ""; };
   canvas.onkeydown = (event) => {
     const far = event.shiftKey ? 14 : 5;
     const step = { ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, -far], ArrowDown: [0, far] }[event.key];
@@ -163,10 +191,11 @@ function mount(parent) {
     if (step) {
       pad.pen = [0, 1].map((i) => sae.clamp(pad.pen[i] + step[i], 0, RASTER));
       if (pad.pointer === "keys") extend([pad.pen], event);
-      pen.textContent = `Pen ${pad.pointer === "keys" ? "down" : "up"} at ${Math.round(pad.pen[0] / 2.24)} %, ${Math.round(pad.pen[1] / 2.24)} %.`;
+      penMoved();
     } else if (event.key === " ") {
       if (pad.pointer === null) begin(pad.pen, event, "keys");
-      else if (pad.pointer === "keys") { pad.pointer = null; changed(event); }
+      else lift(event);
+      penMoved();
     } else if ((event.ctrlKey || event.metaKey) && /^[zy]$/i.test(event.key)) {
       if (event.shiftKey || /y/i.test(event.key)) redo(event);
       else undo(event);
@@ -185,6 +214,7 @@ function mount(parent) {
     tools();
   }
   function put(from, to, event) {
+    lift();
     if (!from.length || pad.pointer !== null) return;
     to.push(now());
     Object.assign(pad, from.pop());
@@ -195,6 +225,7 @@ function mount(parent) {
   const undo = (event) => put(pad.past, pad.future, event);
   const redo = (event) => put(pad.future, pad.past, event);
   function replace(base, event) {
+    lift();
     if (pad.base || pad.strokes.length || base) remember();
     pad.base = base;
     pad.strokes = [];
@@ -207,11 +238,11 @@ function mount(parent) {
   find(".clear").onclick = clear;
   find(".eraser").onclick = () => { pad.erase = !pad.erase; tools(); };
   find(".brush").oninput = (event) => { pad.brush = +event.target.value; };
+  sae.steady(find(".brush"), () => pad.brush, (before) => { pad.brush = before; tools(); });
   function tools() {
     find(".eraser").setAttribute("aria-pressed", pad.erase);
     find(".brush").value = pad.brush;
-    find(".undo").disabled = !pad.past.length;
-    find(".redo").disabled = !pad.future.length;
+    sae.able([[find(".undo"), pad.past.length > 0], [find(".redo"), pad.future.length > 0]]);
   }
 
   // ---- files: a picture dropped onto the pad is prepared as a drawing is, and stands in it to be drawn on

@@ -380,6 +380,36 @@ const sae = (globalThis.__saeEngine ??= (() => {
     else if (node.data !== text) node.data = text;
   }
 
+  // Say something to those who do not see the page, once nothing newer has come for half a second.
+  const speech = new WeakMap();
+  function announce(element, text) {
+    clearTimeout(speech.get(element));
+    speech.set(element, setTimeout(() => write(element, text), 500));
+  }
+
+  // Buttons with whether each can be used; one that has the focus and cannot hands it to another that can.
+  function able(buttons) {
+    const focused = buttons.find(([button]) => button.matches(":focus"));
+    for (const [button, can] of buttons) button.disabled = !can;
+    if (focused && !focused[1]) buttons.find(([, can]) => can)?.[0].focus({ preventScroll: true });
+  }
+
+  // What the keys bring the focus to within `inside` is not left under what sticks above it.
+  function uncover(inside, sticky) {
+    inside.addEventListener("focusin", ({ target }) => {
+      if (!target.matches(":focus-visible")) return;
+      const covered = sticky.getBoundingClientRect().bottom + 8 - target.getBoundingClientRect().top;
+      if (covered > 0) inside.getRootNode().host?.closest("[data-testid=stMain]")?.scrollBy(0, -covered);
+    });
+  }
+
+  // A finger that begins to scroll the page on a range has moved it already: what save() kept is then put back.
+  function steady(range, save, restore) {
+    let before = null;
+    range.addEventListener("pointerdown", () => { before = save(); });
+    range.addEventListener("pointercancel", (event) => restore(before, event));
+  }
+
   // ---- frames: at most one computation a frame, however many events come, and a record of how long it took
 
   const frames = []; // { event, start, end, painted }: ms on the page's clock, the last 2,000
@@ -418,6 +448,6 @@ const sae = (globalThis.__saeEngine ??= (() => {
   return {
     SIDE, models, whenGone, putModel, withModel, knows, known, serve, toPython, place, read, encode, decode, picture, judge, judgeLayer, pearson, toBase64,
     fromBase64, fromLevels, paint, paintTerms, paintOver, peaks, rowPictures, biasPicture, sprite, drawTile, tileAddress, fit, tell,
-    write, frames, live, clamp,
+    write, announce, able, uncover, steady, frames, live, clamp,
   };
 })());
