@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+import zlib
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from sae_core.recipes import Recipe, to_json
+from ui import state
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("*.py"))]
@@ -59,6 +66,42 @@ def test_a_hostile_address_is_explained(page: str, query: dict[str, str]) -> Non
         if key in query:
             assert any(f"There is no {what} {query[key]!r} here; this is" in w.value for w in at.warning)
     assert at.session_state["chosen_model"] == "topk-1024-k50"
+
+
+IMAGE = "![x](http://evil.example/x.png)"
+"""which Markdown makes the browser ask a stranger's host for"""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_address_is_never_read_as_markdown(page: str) -> None:
+    mode = json.dumps(to_json(Recipe("r", "m@0123456789ab", {})) | {"mode": IMAGE})
+    packed = base64.urlsafe_b64encode(zlib.compress(mode.encode())).decode().rstrip("=")
+    at = open_page(page, model=IMAGE, data=f"*{IMAGE}", image=IMAGE, feature=IMAGE, recipe=packed)
+    assert not at.exception, at.exception
+    bodies = [e.value for e in (*at.markdown, *at.warning, *at.caption, *at.info, *at.error)]
+    assert not [b for b in bodies if re.search(r"(?<!\\)!\[|(?<!\\)\]\(\S*evil", b)]
+    said = [w.value for w in at.warning]
+    assert sum("evil" in s for s in said) == 3 + page.endswith("Steer.py")  # model, data, feature, and the recipe
+
+
+@pytest.mark.parametrize("feature", ["9" * 5000, "٣", "²", "3.0", " 3", "+3", "12345678"])
+def test_a_feature_is_up_to_seven_digits(feature: str) -> None:
+    at = open_page("pages/2_Features.py", feature=feature)
+    assert not at.exception, at.exception
+    assert any("There is no feature '" in w.value for w in at.warning)
+    assert "feature" not in at.query_params
+
+
+def test_a_picture_that_is_none_leaves_the_address() -> None:
+    at = open_page("pages/1_Draw.py", image="digits-test-99999", data="digits")
+    assert any("cannot be shown" in w.value for w in at.warning)
+    assert "image" not in at.query_params and "".join(at.query_params["data"]) == "digits"
+    assert not at.run().warning
+
+
+def test_what_comes_from_outside_stands_as_it_is() -> None:
+    assert state.plain("a_b*c\n# d $e$ [f](g) <h> `i`") == (r"a\_b\*c \# d \$e\$ \[f\]\(g\) \<h\> \`i\`")
+    assert state.plain("!" * 70, 60) == r"\!" * 60 + "…"
 
 
 @pytest.mark.parametrize("page", PAGES)

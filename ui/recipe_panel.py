@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
 from sae_core import recipes
@@ -37,7 +36,8 @@ def take_recipe() -> None:
 
 
 def _problem(text: str) -> None:
-    st.session_state["recipe_problem"] = text if text.endswith(".") else f"{text}."
+    said = state.plain(text)
+    st.session_state["recipe_problem"] = said if said.endswith(".") else f"{said}."
 
 
 def after_recipe(choice: state.Choice) -> None:
@@ -103,7 +103,7 @@ def _values(model: state.Model, picture: state.Picture, edits: Mapping[int, floa
 
     sae = model.sae
     with torch.no_grad():
-        acts = sae.encode(sae.read(torch.from_numpy(np.array(picture.x))[None]))[0]
+        acts = sae.encode(sae.read(picture.batch))[0]
     changed = edit_code(acts, edits)
     return {f: float(changed[f]) for f in edits}
 
@@ -176,7 +176,7 @@ def _keep_panel(choice: state.Choice, now: Steering) -> None:
         st.caption("Nothing is edited yet, so there is nothing to keep.")
         return
     if recipe is None:
-        st.caption(f"This cannot be kept: {why}.")
+        st.caption(f"This cannot be kept: {state.plain(why)}.")
         return
     text = json.dumps(recipes.to_json(recipe), indent=2)
     code = recipes.to_code(recipe)

@@ -28,6 +28,8 @@ from sae_core.datasets import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sae_core.features import FeatureStats
     from sae_core.sae import SAE
 
@@ -38,6 +40,7 @@ DEFAULT_MODEL = "topk-1024-k50"
 EXAMPLE = 11
 """index of the image with which Draw and Steer open"""
 _KEYS = ("model", "data", "image", "feature")
+_MARKDOWN = re.compile(r"([\\`*_~\[\](){}<>#!|$&:+])")
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,13 @@ class Picture:
         """Its 784 8-bit levels as base64: what components are given."""
         return base64.b64encode(np.round(self.x * 255).astype(np.uint8).tobytes()).decode()
 
+    @property
+    def batch(self) -> Tensor:
+        """A copy of it as a network takes it: [1, 784] float32."""
+        import torch
+
+        return torch.from_numpy(np.array(self.x))[None]
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -170,7 +180,7 @@ def setup(title: str) -> Choice:
         data = _select("data", "Pictures from", here, "mnist")
         _offer_downloads(here)
         for sentence in broken:
-            st.warning(f"A model was left out. {sentence}", icon=":material/warning:")
+            st.warning(f"A model was left out. {plain(sentence)}", icon=":material/warning:")
     if not found:
         with navigation:
             _navigation()
@@ -178,7 +188,9 @@ def setup(title: str) -> Choice:
         st.stop()
     for key, wanted, shown in (("model", "model", model.name), ("data", "data set", data)):
         if asked.get(key, shown) != shown:
-            st.warning(f"There is no {wanted} {asked[key][:60]!r} here; this is {shown}.", icon=":material/warning:")
+            st.warning(
+                f"There is no {wanted} '{plain(asked[key], 60)}' here; this is {shown}.", icon=":material/warning:"
+            )
     choice = Choice(model, data, chosen_feature(model))
     _write_url()
     with navigation:
@@ -205,6 +217,15 @@ def link(page: str, label: str, **options: Any) -> None:
     params = _chosen()
     st.session_state.setdefault("linked", []).append(params)
     st.page_link(page, label=label, query_params=params or None, **options)
+
+
+def plain(text: object, most: int = 300) -> str:
+    """What came from outside (an address, a file, the browser), to stand in a sentence as it is, cut to `most`.
+
+    Streamlit reads every sentence as Markdown, in which an image makes the browser ask any host for it.
+    """
+    whole = " ".join(str(text).split())
+    return _MARKDOWN.sub(r"\\\1", whole[:most]) + "…" * (len(whole) > most)
 
 
 @contextmanager
@@ -300,9 +321,10 @@ def _picture(data: str) -> Picture:
             return find_picture(ref)
         except (ValueError, DataError) as e:
             st.warning(
-                f"This address's picture cannot be shown: {e} Here is an example instead.", icon=":material/warning:"
+                f"This address's picture cannot be shown: {plain(e)} Here is an example instead.",
+                icon=":material/warning:",
             )
-        st.session_state["chosen_image"] = None
+        choose(image=None)
     return find_picture(f"{data}-test-{EXAMPLE}")
 
 
@@ -335,8 +357,10 @@ def chosen_feature(model: Model) -> int | None:
     d_sae = model.info.config["d_sae"]
     if value is None:
         return None
-    if not value.isdecimal() or int(value) >= d_sae:
-        st.warning(f"There is no feature {value[:20]!r}: {model.name} has 0 to {d_sae - 1}.", icon=":material/warning:")
+    if not re.fullmatch(r"[0-9]{1,7}", value) or int(value) >= d_sae:
+        st.warning(
+            f"There is no feature '{plain(value, 20)}': {model.name} has 0 to {d_sae - 1}.", icon=":material/warning:"
+        )
         st.session_state["chosen_feature"] = None
         return None
     return int(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -27,6 +28,19 @@ def test_opens_by_a_cold_deep_link(page: Page, app: str, name: str) -> None:
     opened(page, name)
     for part in ("model=tied-topk-1024-k50", "feature=17", "image=digits-test-3"):
         expect(page).to_have_url(re.compile(re.escape(part)), timeout=15_000)
+
+
+@pytest.mark.parametrize(
+    "image", ["![x](http://evil.example/x.png)", "![](//evil.example/x.png)", "<img src=//e.example>"]
+)
+def test_an_address_with_an_image_asks_no_other_host(page: Page, app: str, image: str) -> None:
+    value = quote(image, safe="")
+    page.goto(f"{app}/Steer?model={value}&data={value}&feature={value}&image={value}&recipe={value}")
+    opened(page, "Steer")
+    for said in ("There is no model", "There is no data set", "There is no feature", "picture cannot be shown"):
+        expect(page.get_by_text(said)).to_be_visible(timeout=15_000)
+    expect(page.get_by_text(image[:18]).first).to_be_visible()
+    expect(page.get_by_test_id("stAlert").locator("img")).to_have_count(0)
 
 
 @pytest.mark.parametrize("name", NAMES.values())

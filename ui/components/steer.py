@@ -109,7 +109,9 @@ def _take_edits(choice: state.Choice) -> None:
         place = (str(value["model"]), str(value["ref"]))
         made = _checked(value, choice.model.info.config["d_sae"] if place[0] == choice.model.id else None)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
-        st.warning(f"The last change could not be read, so those before it stay: {e}", icon=":material/warning:")
+        st.warning(
+            f"The last change could not be read, so those before it stay: {state.plain(e)}", icon=":material/warning:"
+        )
         return
     before: Steering | None = st.session_state.get("steered", {}).get(place)
     _keep(place, replace(made, push=before.push if before else None))
@@ -153,13 +155,11 @@ def strips(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
 
 def show_numbers(choice: state.Choice, now: Steering) -> None:
     """What Python makes of the same edits, which is what counts."""
-    import torch
-
     from sae_core.metrics import l0, pearson
     from sae_core.steering import PLAIN, steer
 
     sae = choice.model.sae
-    x = torch.from_numpy(np.array(choice.picture.x))[None]
+    x = choice.picture.batch
     result = steer(sae, x, now.meant, now.mode, now.solo)
     untouched, called = x, "original"
     if sae.reader is not None:  # it keeps less than the original: what the edits changed is told from what it keeps
