@@ -43,13 +43,15 @@ FORMULAS = {
 
 
 def pearson(x: Tensor, x_hat: Tensor) -> Tensor:
-    """Correlation of each row of x and x_hat [N, d] → [N] in [−1, 1]; 0 where one of them is constant."""
-    a = x - x.mean(-1, keepdim=True)
-    b = x_hat - x_hat.mean(-1, keepdim=True)
+    """Correlation of each row of x and x_hat [N, d] → [N] in [−1, 1]; 0 where one of them is constant.
+
+    In float64, in which also the squares of float32's largest numbers are finite.
+    """
+    a, b = (v.double() - v.double().mean(-1, keepdim=True) for v in (x, x_hat))
     scale = a.norm(dim=-1) * b.norm(dim=-1)
     # Asked of the pixels: the deviations of a constant image from its rounded mean are small, but not 0.
     varies = (x.amax(-1) > x.amin(-1)) & (x_hat.amax(-1) > x_hat.amin(-1))
-    return torch.where(varies, (a * b).sum(-1) / scale.clamp_min(1e-30), 0.0)
+    return torch.where(varies, (a * b).sum(-1) / scale.clamp_min(torch.finfo(scale.dtype).tiny), 0.0)
 
 
 def mse(x: Tensor, x_hat: Tensor) -> Tensor:
@@ -99,7 +101,7 @@ class RunningMetrics:
             raise ValueError(f"x is {list(x.shape)}, x_hat {list(x_hat.shape)}: of an ensemble choose a member")
         self.n += len(x)
         self._sums += [
-            float(pearson(x, x_hat).double().sum()),
+            float(pearson(x, x_hat).sum()),
             float((x_hat - x).double().pow(2).sum()),
             float(l0(acts).sum()),
             float(x.double().pow(2).sum()),

@@ -43,6 +43,14 @@ def test_pearson_of_a_constant_image_is_zero(level: float) -> None:
     assert metrics.pearson(flat, other).item() == 0
     assert metrics.pearson(other, flat).item() == 0
     assert metrics.pearson(flat, torch.full((1, 784), 0.3)).item() == 0
+    assert metrics.pearson(flat, flat).item() == 0
+
+
+def test_pearson_of_the_largest_and_the_smallest_numbers() -> None:
+    x = torch.linspace(0, 1, 784)[None]
+    for scale in (3e38, 1e-30):
+        r = metrics.pearson(x, scale * x)
+        assert r.dtype == torch.float64 and r.item() == pytest.approx(1)
 
 
 def test_mse_and_l0_by_hand() -> None:
