@@ -32,6 +32,9 @@ STEPS = (0.0, 0.5, 1.0)
 """values that it tries of each, as shares of the way from 0 to either end of the feature's slider"""
 SCALES = (0.0, 0.5, 1.0, 1.5, 2.0)
 """strengths of a dose–response curve"""
+REACH = 1e6
+"""largest value, by size, that a page sets a feature to or scales one by: far beyond any activation, and codes of such
+values still have finite pictures"""
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -133,12 +136,23 @@ def checked(edits: Edits, d_sae: int) -> dict[int, float | Edit]:
     found: dict[int, float | Edit] = {}
     for feature, edit in zip(checked_features(edits, d_sae), edits.values(), strict=True):
         if not isinstance(edit, Edit):
-            if not abs(edit) <= _LARGEST:  # not true of NaN either
-                raise ValueError(f"feature {feature} cannot be set to {edit}: it takes a finite number")
+            if not finite(edit):
+                raise ValueError(f"feature {feature} cannot be set to {edit!r}: it takes a finite number")
             found[feature] = float(edit)
         else:
             found[feature] = edit.value if edit.value is not None and edit.mode == SET else edit
     return found
+
+
+def check_reach(edits: Edits) -> None:
+    """ValueError in words for an edit that sets a feature beyond ±REACH, scales it by more, or clamps it to beyond."""
+    for feature, edit in edits.items():
+        if isinstance(edit, Edit):  # of a clamp: the value nearest to 0 that it leaves
+            number = float(edit(torch.zeros(()))) if edit.mode == CLAMP else float(edit.value or 0)
+        else:
+            number = edit
+        if not abs(number) <= REACH:
+            raise ValueError(f"feature {feature} is taken to {number:.3g}, but ±{REACH:,.0f} is as far as it goes")
 
 
 def checked_features(features: Iterable[int], d_sae: int) -> list[int]:

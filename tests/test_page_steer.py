@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from sae_core import CheckpointError, load, load_dataset, steering
 from sae_core.checkpoints import load_classifier
+from sae_core.classifier import Classifier
 from sae_core.metrics import pearson
 from sae_core.recipes import Recipe, pack
 from sae_core.steering import Edit, Edits, Steered, steer
@@ -131,6 +132,11 @@ def test_edits_that_come_late_stay_with_the_picture_they_were_made_for() -> None
         {"edits": {"1": "much"}},
         {"edits": {"1": None}},
         {"edits": {"1": 1e300}},
+        {"edits": {"1": 3e38}},
+        {"edits": {"1": True}},
+        {"edits": {"1": [1]}},
+        {"edits": {"1": 1.0}, "rules": {"1": {"mode": "scale", "value": 3e38}}},
+        {"edits": {"1": 1.0}, "model": "tied-topk-1024-k50@0123456789ab"},
         {"edits": [1, 2]},
         {"added": [5000]},
         {"added": None},
@@ -153,6 +159,19 @@ def test_hostile_edits_change_nothing(edits: dict[str, Any]) -> None:
     data = sent_to_strips(at)
     assert data["edits"] == {str(f): 0.0}
     assert data["seq"] == 2, "the browser would wait for its answer"
+
+
+def test_edits_of_another_model_are_held_against_that_model() -> None:
+    model, at = state.models()[0]["exp3-kl-98-rho0.1"], opened()
+    send(at, model=model.id, edits={500: 1})
+    assert any("there is no feature 500: this SAE has 0 to 97" in w.value for w in at.warning)
+    at.query_params["model"] = model.name
+    assert not at.run().exception, at.exception
+    assert sent_to_strips(at)["model"] == model.id and sent_to_strips(at)["edits"] == {}
+    send(at, model=state.models()[0]["topk-1024-k50"].id, edits={500: 1})
+    assert not at.warning
+    at.query_params["model"] = "topk-1024-k50"
+    assert sent_to_strips(at.run())["edits"] == {"500": 1.0}
 
 
 def test_an_empty_picture_can_be_steered() -> None:
@@ -235,6 +254,17 @@ def test_another_opinion_becomes_the_edits() -> None:
     send(at, edits={3: 1.0})
     assert sent_to_strips(at)["edits"] == {"3": 1.0}
     assert sent_to_strips(at)["push"] == again, "the browser would take its own edits for Python's"
+
+
+@pytest.mark.parametrize(("says", "offered"), [(10, 4), (4, 9), (9, 4)])
+def test_the_likeliest_other_digit_is_offered(says: int, offered: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = torch.zeros(1, 11)
+    p[0, [4, 9]] = torch.tensor([0.2, 0.1])
+    p[0, says] = 0.7
+    monkeypatch.setattr(Classifier, "probabilities", lambda self, x: p)
+    at = open_page(PAGE, model="exp3-kl-98-rho0.1", data="digits", image=IMAGE)
+    assert not at.exception, at.exception
+    assert next(s for s in at.selectbox if s.label == "The classifier should say").value == offered
 
 
 def test_a_mind_that_stays_leaves_the_edits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,6 +368,10 @@ def test_a_recipe_without_a_picture_keeps_the_chosen_one() -> None:
         (pack(recipe({1: 1.0}, model="nothing@0123456789ab")), "nothing is not here"),
         (pack(recipe({1: 1.0}, model="topk-1024-k50@0123456789ab")), "other weights"),
         (pack(recipe({1: 1.0}, picture="digits-test-999999")), "no number 999999"),
+        (pack(recipe({1: 3e38})), "feature 1 is taken to 3e"),
+        (pack(recipe({1: Edit("scale", 3e38)})), "feature 1 is taken to 3e"),
+        (pack(recipe({strongest(): Edit("scale", 9e5)})), "±1,000,000 is as far as it goes"),
+        (pack(recipe({1: Edit("clamp", low=2e6, high=3e6)})), "±1,000,000 is as far as it goes"),
     ],
 )
 def test_a_recipe_that_cannot_be_used_is_explained(packed: str, why: str) -> None:

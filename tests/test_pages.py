@@ -100,7 +100,9 @@ def test_a_picture_that_is_none_leaves_the_address() -> None:
 
 
 def test_what_comes_from_outside_stands_as_it_is() -> None:
-    assert state.plain("a_b*c\n# d $e$ [f](g) <h> `i`") == (r"a\_b\*c \# d \$e\$ \[f\]\(g\) \<h\> \`i\`")
+    assert state.plain("k: :red[v] a_b*c\n# $e$ [f](g) <h> `i`") == (
+        r"k: \:red\[v\] a\_b\*c \# \$e\$ \[f\]\(g\) \<h\> \`i\`"
+    )
     assert state.plain("!" * 70, 60) == r"\!" * 60 + "…"
 
 

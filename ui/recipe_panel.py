@@ -51,7 +51,7 @@ def after_recipe(choice: state.Choice) -> None:
 
 def use(recipe: Recipe) -> None:
     """Choose the recipe's model and picture, and make its edits theirs. ValueError or DataError in words."""
-    from sae_core.steering import checked, checked_features
+    from sae_core.steering import check_reach, checked, checked_features
 
     model = state.models()[0].get(recipe.sae)
     if model is None:
@@ -60,6 +60,7 @@ def use(recipe: Recipe) -> None:
         raise ValueError(f"it was made for {recipe.model}, and {recipe.sae} has other weights here ({model.hash})")
     d_sae = model.info.config["d_sae"]
     edits, solo = checked(recipe.edits, d_sae), recipe.solo
+    check_reach(edits)
     if solo is not None:
         checked_features(solo, d_sae)
     ref, data = recipe.picture or _now("image"), _now("data")
@@ -69,11 +70,13 @@ def use(recipe: Recipe) -> None:
     picture = state.find_picture(ref)
     if not ref.startswith("px-"):
         data = ref.partition("-")[0]
+    values = _values(model, picture, edits)
+    check_reach(values)
     state.choose(model=model.name, data=data, image=ref, feature=_now("feature"))
     st.session_state["recipe_place"] = (model.id, ref)
     rules = {f: e for f, e in edits.items() if not isinstance(e, float)}
     kept = None if solo is None else list(solo)
-    set_edits(model.id, ref, _values(model, picture, edits), recipe.mode, kept, rules)
+    set_edits(model.id, ref, values, recipe.mode, kept, rules)
 
 
 def _now(key: str) -> str | None:

@@ -40,7 +40,7 @@ DEFAULT_MODEL = "topk-1024-k50"
 EXAMPLE = 11
 """index of the image with which Draw and Steer open"""
 _KEYS = ("model", "data", "image", "feature")
-_MARKDOWN = re.compile(r"([\\`*_~\[\](){}<>#!|$&:+])")
+_MARKDOWN = re.compile(r"([\\`*_~\[\](){}<>#!|$&+]|:(?=\S))")
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from ui.components.classifier import Judge
 from ui.components.steer import Steering, set_edits, steering
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from sae_core.steering import MindChange
 
 IMAGES = 1000
@@ -21,12 +19,6 @@ IMAGES = 1000
 TRIALS = 100
 """random edits of the control"""
 _CHART = {"displayModeBar": False}
-
-
-def _batch(choice: state.Choice) -> Tensor:
-    import torch
-
-    return torch.from_numpy(np.array(choice.picture.x))[None]
 
 
 # ---- what the classifier says
@@ -39,7 +31,7 @@ def opinion(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
         return
     from sae_core import steering
 
-    p = steering.opinion(choice.model.sae, asked.network, _batch(choice), now.meant, now.mode, now.solo)
+    p = steering.opinion(choice.model.sae, asked.network, choice.picture.batch, now.meant, now.mode, now.solo)
     before, after = (q[0].tolist() for q in p)
     best, names = int(np.argmax(after)), asked.names
     was = int(np.argmax(before))
@@ -88,11 +80,13 @@ def change_mind(choice: state.Choice, asked: Judge | None) -> None:
 
 
 def _second(choice: state.Choice, asked: Judge) -> int:
+    """The likeliest digit that the classifier does not say already."""
     import torch
 
     with torch.no_grad():
-        p = asked.network.probabilities(_batch(choice))[0]
-    return int(p[: min(10, len(p))].argsort(descending=True)[1])
+        p = asked.network.probabilities(choice.picture.batch)[0]
+    best = int(p.argmax())
+    return next(c for c in p[:10].argsort(descending=True).tolist() if c != best)
 
 
 def _find(choice: state.Choice, asked: Judge, key: str) -> None:
@@ -101,7 +95,7 @@ def _find(choice: state.Choice, asked: Judge, key: str) -> None:
     from sae_core import steering as core
 
     now, target = steering(choice), int(st.session_state[key])  # takes what the browser just sent
-    sae, x, stats = choice.model.sae, _batch(choice)[0], choice.statistics
+    sae, x, stats = choice.model.sae, choice.picture.batch[0], choice.statistics
     found = core.change_mind(sae, asked.network, x, target, mode=now.mode, stats=stats)
     generator = torch.Generator().manual_seed(0)
     random = None

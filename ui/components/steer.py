@@ -107,7 +107,7 @@ def _take_edits(choice: state.Choice) -> None:
     st.session_state["steer_seq"] = value.get("seq")
     try:
         place = (str(value["model"]), str(value["ref"]))
-        made = _checked(value, choice.model.info.config["d_sae"] if place[0] == choice.model.id else None)
+        made = _checked(value, _latents(choice, place[0]))
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         st.warning(
             f"The last change could not be read, so those before it stay: {state.plain(e)}", icon=":material/warning:"
@@ -117,19 +117,30 @@ def _take_edits(choice: state.Choice) -> None:
     _keep(place, replace(made, push=before.push if before else None))
 
 
-def _checked(value: dict[str, Any], d_sae: int | None) -> Steering:
-    from sae_core.steering import MODES, Edit, checked
+def _latents(choice: state.Choice, model_id: str) -> int:
+    """How many the model of that id has. ValueError when it is not here, or not with these weights."""
+    several = [choice.model] if choice.model.id == model_id else state.models()[0].values()
+    for model in several:
+        if model.id == model_id:
+            return int(model.info.config["d_sae"])
+    raise ValueError("its model is not here")
 
-    edits = {int(f): float(v) for f, v in value["edits"].items()}
+
+def _checked(value: dict[str, Any], d_sae: int) -> Steering:
+    from sae_core.steering import MODES, Edit, check_reach, checked
+
+    given = {int(f): v for f, v in value["edits"].items()}
     rules = {int(f): Edit(**rule) for f, rule in value.get("rules", {}).items()}
     added = [int(f) for f in value["added"]]
     solo = None if value.get("solo") is None else list(dict.fromkeys(int(f) for f in value["solo"]))
     if value["mode"] not in MODES:
         raise ValueError(f"there is no mode {value['mode']!r}")
-    if not rules.keys() <= edits.keys():
+    if not rules.keys() <= given.keys():
         raise ValueError("there is a rule for a feature that is not edited")
-    if d_sae is not None:
-        checked({**dict.fromkeys([*added, *(solo or [])], 0.0), **edits}, d_sae)
+    checked(dict.fromkeys([*added, *(solo or [])], 0.0), d_sae)
+    edits = {f: v for f, v in checked(given, d_sae).items() if isinstance(v, float)}
+    check_reach(edits)
+    check_reach(rules)
     return Steering(edits, rules, added, value["mode"], solo)
 
 
