@@ -74,7 +74,7 @@ def test_a_dataset_image_passes_through_unchanged() -> None:
     assert np.array_equal(kept, state.find_picture("digits-test-5").x)
 
 
-def test_an_empty_pad_is_said_and_the_picture_before_stays() -> None:
+def test_an_empty_pad_is_said_and_nothing_is_chosen() -> None:
     at = open_page("pages/1_Draw.py")
     send(at, empty=True)
     assert any("nothing drawn" in i.value for i in at.info)

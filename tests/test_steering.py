@@ -25,6 +25,7 @@ from sae_core.steering import (
     Edits,
     apply_to_many,
     change_mind,
+    check_reach,
     checked,
     edit_code,
     likely,
@@ -141,9 +142,13 @@ def test_numpy_numbers_are_taken() -> None:
         ({2: float("nan")}, "feature 2 cannot be set to nan"),
         ({2: float("inf")}, "feature 2 cannot be set to inf"),
         ({2: 1e300}, "feature 2 cannot be set to 1e"),  # infinite as float32
+        ({1: "x"}, "feature 1 cannot be set to 'x'"),
+        ({1: None}, "feature 1 cannot be set to None"),
+        ({1: [1]}, r"feature 1 cannot be set to \[1\]"),
+        ({1: True}, "feature 1 cannot be set to True"),
     ],
 )
-def test_what_cannot_be_applied_is_said(edits: dict[int, float], words: str) -> None:
+def test_what_cannot_be_applied_is_said(edits: dict[int, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         edit_code(torch.zeros(1, 4), edits)
 
@@ -239,6 +244,15 @@ def test_checked_edits_are_numbers_where_they_set_a_value() -> None:
     assert checked(edits, 3) == {2: 3.0, 0: Edit("scale", 2), 1: 4.0}
     with pytest.raises(ValueError, match="there is no feature 3"):
         checked({3: Edit("scale", 2)}, 3)
+
+
+def test_how_far_an_edit_goes() -> None:
+    edits: Edits = {0: 1e6, 1: Edit("scale", -1e6), 2: Edit("clamp", low=-3e38, high=3e38), 3: Edit("set", 0)}
+    check_reach(edits)
+    for beyond in (1.1e6, Edit("scale", -3e38), Edit("set", 3e38), Edit("clamp", low=2e6, high=3e6),
+                   Edit("clamp", low=-3e6, high=-2e6)):  # fmt: skip
+        with pytest.raises(ValueError, match=r"feature 5 is taken to .*, but ±1,000,000 is as far"):
+            check_reach({5: beyond})
 
 
 def test_strength_by_hand() -> None:
@@ -531,8 +545,11 @@ def test_random_edits_are_those_that_are_tried(classifier: Classifier, images: I
 def test_random_edits_follow_their_seed_and_their_number(classifier: Classifier, images: ImageSet) -> None:
     sae, x = load(HIDDEN), torch.tensor(images.x[0])
     said = int(classifier(x[None]).argmax())
-    rates = [random_edits(sae, classifier, x, 3, 5, torch.Generator().manual_seed(7)) for _ in range(2)]
-    assert rates[0] == rates[1]
+    other = torch.tensor(load_dataset("digits", "test").x[0])
+    near = int(classifier(other[None])[0].topk(2).indices[1])
+    rates = [random_edits(sae, classifier, other, near, 20, torch.Generator().manual_seed(s)) for s in (7, 7, 8)]
+    assert 0 < rates[0] < 1
+    assert rates[0] == rates[1] != rates[2]
     assert random_edits(sae, classifier, x, said, 0, torch.Generator()) == 1
     assert random_edits(sae, classifier, x, (said + 1) % 10, 0, torch.Generator()) == 0
     with pytest.raises(ValueError, match="100 trials of 3 edits are not possible: there are 2 candidates"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from ui import state
@@ -56,7 +55,7 @@ def show_measures(choice: state.Choice) -> None:
 
     sae = choice.model.sae
     with torch.no_grad():
-        x = sae.read(torch.from_numpy(np.array(choice.picture.x))[None])  # what is measured is what it reads
+        x = sae.read(choice.picture.batch)  # what is measured is what it reads
         out, code = sae(x), sae.sparse_code(x)
     active = code.values[0] != 0
     indices, values = code.indices[0][active].tolist(), code.values[0][active].tolist()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
 from sae_core.store import CheckpointError
@@ -12,7 +11,7 @@ from ui import state
 from ui.components.classifier import Judge, judge, put_judge
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import numpy as np
 
 
 def ask(choice: state.Choice) -> Judge | None:
@@ -33,14 +32,12 @@ def probabilities(choice: state.Choice, asked: Judge) -> np.ndarray:
     """
     import torch
 
-    sae, net = choice.model.sae, asked.network
+    from sae_core.steering import logits_of
+
+    sae = choice.model.sae
     with torch.no_grad():
-        x = _batch(choice)
-        h = sae.read(x)
-        h_hat = sae(h).x_hat
-        if asked.same_layer:
-            return net.logits(torch.cat([h, h_hat])).softmax(-1).numpy()
-        return net.probabilities(torch.cat([x, sae.picture(h_hat)]).clamp(0, 1)).numpy()
+        h = sae.read(choice.picture.batch)
+        return logits_of(sae, asked.network, torch.cat([h, sae(h).x_hat])).softmax(-1).numpy()
 
 
 def show_verdict(choice: state.Choice, asked: Judge) -> None:
@@ -69,7 +66,7 @@ def largest_difference(choice: state.Choice) -> tuple[int, float]:
 
     sae, form = choice.model.sae, choice.model.sae.inference_form()
     with torch.no_grad():
-        h = sae.read(_batch(choice))
+        h = sae.read(choice.picture.batch)
         x_hat, code = sae(h).x_hat[0].numpy(), sae.sparse_code(h)
     total = form.c.copy()
     n = 0
@@ -89,9 +86,3 @@ def show_sum(choice: state.Choice) -> None:
         f"{worst:.1e}.",
         help="Largest absolute difference over all entries. Another order of adding rounds differently.",
     )
-
-
-def _batch(choice: state.Choice) -> Tensor:
-    import torch
-
-    return torch.from_numpy(np.array(choice.picture.x))[None]
