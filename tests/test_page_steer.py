@@ -350,6 +350,34 @@ def test_a_recipe_in_the_address_is_used_once() -> None:
     assert "".join(at.query_params["image"]) == IMAGE
 
 
+def test_a_recipe_leaves_the_address_when_something_else_is_shown() -> None:
+    f = strongest()
+    made = recipe({f: Edit("scale", 0.5)}, mode="plain", solo=(f,))
+
+    def shown() -> AppTest:
+        at = open_page(PAGE, recipe=pack(made))
+        assert "recipe" in at.query_params and "recipe" in at.run().query_params
+        data = sent_to_strips(at)  # what the browser sends back of it is no change
+        same = {name: data[name] for name in ("edits", "rules", "solo", "mode")}
+        assert "recipe" in send(at, **same).query_params
+        return at
+
+    for other in (
+        {"edits": {f: 0}, "mode": "plain", "solo": [f]},
+        {"edits": sent_to_strips(shown())["edits"], "mode": "plain", "solo": [f]},  # fixed values, no longer scaled
+        {"solo": [f], "mode": "plain"},
+    ):
+        assert "recipe" not in send(shown(), **other).query_params
+    at = shown()
+    at.query_params["image"] = "digits-test-4"
+    assert "recipe" not in at.run().query_params
+    at = shown()
+    at.button("recipe_keep").click().run()
+    assert "recipe" in at.query_params
+    at.button("recipe_use").click().run()
+    assert "recipe" not in at.query_params and sent_to_strips(at)["edits"] != {}
+
+
 def test_a_recipe_without_a_picture_keeps_the_chosen_one() -> None:
     at = open_page(PAGE, recipe=pack(recipe({3: 1.0}, picture=None)), data="digits", image="digits-test-7")
     assert not at.exception and not at.warning
@@ -394,6 +422,9 @@ def test_a_recipe_is_kept_and_used_again() -> None:
     assert not at.exception and not at.warning
     data = sent_to_strips(at)
     assert data["edits"] == {str(f): 0.25} and data["solo"] == [f, 3] and data["push"]
+    at.text_input("recipe_name").set_value("  a half \t of it ").run()
+    at.button("recipe_keep").click().run()
+    assert list(at.session_state["recipes"]) == ["quarter", "a-half-of-it"]
     at.text_input("recipe_name").set_value("../x").run()
     assert not at.exception
     assert at.button("recipe_keep").disabled

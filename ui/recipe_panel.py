@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from sae_core import recipes
 from sae_core.datasets import DataError, dataset_info, dataset_names, default_data_dir
 from sae_core.recipes import Recipe
 from ui import state
-from ui.components.shelf import read, shelf
+from ui.components.shelf import drop, put, read, refused, shelf
 from ui.components.steer import Steering, set_edits, steering
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def take_recipe() -> None:
     packed = st.query_params.get("recipe")
     if not packed or packed == st.session_state.get("recipe_taken"):
         return
-    st.session_state["recipe_taken"] = packed
+    st.session_state["recipe_taken"], st.session_state["recipe_made"] = packed, None
     try:
         use(recipes.unpack(packed))
     except (ValueError, DataError) as e:
@@ -41,12 +41,25 @@ def _problem(text: str) -> None:
 
 
 def after_recipe(choice: state.Choice) -> None:
-    """Say what was wrong with the last recipe; one that was left for another picture leaves the address too."""
-    place = (choice.model.id, choice.picture.ref)
-    if "recipe" in st.query_params and st.session_state.get("recipe_place") != place:
-        del st.query_params["recipe"]
+    """Say what was wrong with the last recipe.
+
+    The address loses its recipe as soon as something else is shown: copied or loaded again, it would bring back that.
+    """
+    place, now = (choice.model.id, choice.picture.ref), steering(choice)
+    if st.session_state.get("recipe_made") != (place, _what(now)):
+        _leave_address()
     if problem := st.session_state.pop("recipe_problem", None):
         st.warning(problem, icon=":material/warning:")
+
+
+def _what(now: Steering) -> tuple[Any, ...]:
+    """All that a recipe says of the edits."""
+    return dict(now.meant), dict(now.edits), now.mode, None if now.solo is None else sorted(now.solo)
+
+
+def _leave_address() -> None:
+    if "recipe" in st.query_params:
+        del st.query_params["recipe"]
 
 
 def use(recipe: Recipe) -> None:
@@ -73,10 +86,11 @@ def use(recipe: Recipe) -> None:
     values = _values(model, picture, edits)
     check_reach(values)
     state.choose(model=model.name, data=data, image=ref, feature=_now("feature"))
-    st.session_state["recipe_place"] = (model.id, ref)
     rules = {f: e for f, e in edits.items() if not isinstance(e, float)}
     kept = None if solo is None else list(solo)
     set_edits(model.id, ref, values, recipe.mode, kept, rules)
+    made = Steering(values, rules, mode=recipe.mode, solo=kept)
+    st.session_state["recipe_made"] = ((model.id, ref), _what(made))
 
 
 def _now(key: str) -> str | None:
@@ -155,14 +169,13 @@ def _kept() -> dict[str, Recipe]:
             kept.setdefault(recipe.name, recipe)
     if refused:
         st.session_state["recipes_refused"] = refused
-    changed = st.session_state.get("recipes_changed")
-    shelf(SHELF, [json.dumps(recipes.to_json(recipe)) for recipe in kept.values()] if changed else None)
+    shelf(SHELF, KEPT)
     return kept
 
 
 def _keep_panel(choice: state.Choice, now: Steering) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.text_input("Name", "my-recipe", key="recipe_name", max_chars=recipes.NAME_CHARS)
+        name = _name(st.text_input("Name", "my-recipe", key="recipe_name", max_chars=recipes.NAME_CHARS))
         try:
             recipe = _recipe(name, choice, now)
         except ValueError as e:
@@ -174,6 +187,12 @@ def _keep_panel(choice: state.Choice, now: Steering) -> None:
             on_click=_keep,
             args=(choice, name),
             disabled=recipe is None or now.untouched,
+        )
+    if names := refused(SHELF):
+        st.warning(
+            f"Only until this page is left ({state.plain(', '.join(names))}): your browser has no room, or keeps "
+            "nothing. Take along what you need as JSON.",
+            icon=":material/warning:",
         )
     if now.untouched:
         st.caption("Nothing is edited yet, so there is nothing to keep.")
@@ -193,6 +212,11 @@ def _keep_panel(choice: state.Choice, now: Steering) -> None:
         st.code(code, language="python")
 
 
+def _name(typed: str) -> str:
+    """A name with its spaces as hyphens, since it is also a file's."""
+    return "-".join(typed.split())
+
+
 def _recipe(name: str, choice: state.Choice, now: Steering) -> Recipe:
     return Recipe(name, choice.model.id, now.meant, now.mode, now.alone, choice.picture.ref)
 
@@ -200,7 +224,7 @@ def _recipe(name: str, choice: state.Choice, now: Steering) -> Recipe:
 def _keep(choice: state.Choice, shown: str) -> None:
     # The name and the edits of this moment: a click may come with what was typed just before it.
     try:
-        recipe = _recipe(st.session_state["recipe_name"], choice, steering(choice))
+        recipe = _recipe(_name(st.session_state["recipe_name"]), choice, steering(choice))
     except ValueError as e:
         _problem(f"This cannot be kept: {e}")
         return
@@ -212,12 +236,13 @@ def _keep(choice: state.Choice, shown: str) -> None:
         _problem(f"{KEPT} recipes are kept already, and they stay: delete one first, or take this one along as JSON")
         return
     kept[recipe.name] = recipe
-    st.session_state["recipes_changed"] = True
+    put(SHELF, recipe.name, json.dumps(recipes.to_json(recipe)))
 
 
 def _delete() -> None:
-    del st.session_state["recipes"][st.session_state["recipe_kept"]]
-    st.session_state["recipes_changed"] = True
+    name = st.session_state["recipe_kept"]
+    del st.session_state["recipes"][name]
+    drop(SHELF, name)
 
 
 def _use_kept() -> None:
@@ -233,6 +258,7 @@ def _take_upload() -> None:
 def _try(find: Callable[[], Recipe]) -> None:
     try:
         use(find())
+        _leave_address()
     except UnicodeDecodeError:
         _problem("That file is no recipe: it is not text")
     except (ValueError, DataError) as e:

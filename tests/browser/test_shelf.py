@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 from playwright.sync_api import Page, expect
 
-from sae_core.recipes import Recipe, to_json
+from sae_core.recipes import Recipe, pack, to_json
+from sae_core.steering import Edit
 from tests.browser.test_steer import IMAGE, ready
 from ui import state
 
@@ -62,6 +64,62 @@ def test_a_recipe_outlives_the_page(page: Page, app: str) -> None:
     expect(page.get_by_role("combobox", name="Kept recipes")).to_have_count(0)
 
 
+def test_two_tabs_keep_each_others_recipes(page: Page, app: str) -> None:
+    tabs = page, page.context.new_page()
+    for tab in tabs:
+        open_steer(tab, app)
+        tab.get_by_test_id("strip-toggle").first.uncheck()
+        expect(tab.get_by_role("button", name="Keep", exact=True)).to_be_enabled(timeout=15_000)
+    for tab, name in zip(tabs, ("first", "second"), strict=True):
+        keep(tab, name)
+    page.wait_for_function(f"JSON.parse(localStorage['{STORE}'] ?? '[]').length === 2")
+    assert kept(page) == ["first", "second"]
+    keep(page, "third")
+    page.wait_for_function(f"JSON.parse(localStorage['{STORE}']).length === 3")
+    tabs[1].get_by_role("button", name="Delete", exact=True).click()
+    page.wait_for_function(f"JSON.parse(localStorage['{STORE}']).length === 2")
+    assert kept(page) == ["first", "third"]
+
+
+def test_a_full_browser_is_said(page: Page, app: str) -> None:
+    open_steer(page, app)
+    page.evaluate("for (let n = 4_000_000; n > 0; n = n >> 1) try { localStorage[`x${n}`] = 'x'.repeat(n); } catch {}")
+    page.get_by_test_id("strip-toggle").first.uncheck()
+    expect(page.get_by_role("button", name="Keep", exact=True)).to_be_enabled(timeout=15_000)
+    keep(page, "mine")
+    expect(page.get_by_text("Only until this page is left (mine)")).to_be_visible(timeout=15_000)
+    page.evaluate("localStorage.clear()")
+    keep(page, "more")
+    page.wait_for_function(f"JSON.parse(localStorage['{STORE}'] ?? '[]').length === 2")
+    expect(page.get_by_text("Only until this page is left")).to_have_count(0, timeout=15_000)
+    recipe = Recipe("x", state.models()[0]["topk-1024-k50"].id, {3: 1.0})
+    full = json.dumps([json.dumps(to_json(replace(recipe, name=f"r{i}"))) for i in range(50)])
+    page.evaluate("([name, text]) => localStorage.setItem(name, text)", [STORE, full])  # as another tab would
+    keep(page, "one-more")
+    expect(page.get_by_text("Only until this page is left (one-more)")).to_be_visible(timeout=15_000)
+    assert page.evaluate(f"localStorage['{STORE}']") == full
+
+
+def test_a_recipe_stays_in_the_address_until_a_strip_moves(page: Page, app: str) -> None:
+    recipe = Recipe("x", state.models()[0]["topk-1024-k50"].id, {3: 1.1, 5: Edit("scale", 2)}, picture=IMAGE)
+    page.goto(f"{app}/Steer?recipe={pack(recipe)}")
+    expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "2", timeout=60_000)
+    page.wait_for_timeout(2000)
+    assert "recipe=" in page.url
+    page.get_by_test_id("strip-toggle").first.uncheck()
+    expect(page).not_to_have_url(re.compile("recipe="), timeout=15_000)
+    expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1")  # the first strip is one that was added
+
+    page.goto(f"{app}/Steer?recipe={pack(recipe)}")
+    expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "2", timeout=60_000)
+    other = json.dumps(to_json(replace(recipe, edits={7: 1.0}))).encode()
+    page.locator("input[type=file][accept*=json]").set_input_files(
+        {"name": "other.json", "mimeType": "application/json", "buffer": other}
+    )
+    expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1", timeout=15_000)
+    expect(page).not_to_have_url(re.compile("recipe="), timeout=15_000)
+
+
 def test_what_is_no_recipe_is_left_out(page: Page, app: str) -> None:
     open_steer(page, app)
     good = json.dumps(to_json(Recipe("good", state.models()[0]["topk-1024-k50"].id, {3: 1.0}, "plain", None, IMAGE)))
@@ -89,6 +147,7 @@ def test_without_storage_recipes_last_as_long_as_the_page(page: Page, app: str) 
     expect(page.get_by_role("button", name="Keep", exact=True)).to_be_enabled(timeout=15_000)
     keep(page, "mine")
     expect(page.get_by_role("button", name="Replace", exact=True)).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("Only until this page is left (mine)")).to_be_visible(timeout=15_000)
     page.get_by_role("textbox", name="Name", exact=True).fill("other")
     page.get_by_role("textbox", name="Name", exact=True).press("Enter")
     expect(page.get_by_role("button", name="Keep", exact=True)).to_be_visible(timeout=15_000)

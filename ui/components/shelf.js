@@ -1,16 +1,40 @@
-// Invisible: keeps Python's texts in this browser, and tells Python once what an earlier visit left. Where the browser
-// keeps nothing (a private window, say), nothing is lost but that.
-export default function ({ data, setStateValue }) {
-  const name = `sae-explorer-${data.id}`;
+// Invisible: keeps Python's texts in this browser, each under the name that it says, and tells Python once what an
+// earlier visit left. Other tabs keep theirs in the same place, so only what Python names is put or dropped. Python hears
+// whether it was kept: a browser can be full, or keep nothing (a private window, say).
+const done = new Set(); // ids of what Python asked
+
+function nameOf(text) {
+  try { return JSON.parse(text).name ?? null; } catch { return null; }
+}
+
+function change(place, { put, drop, most }) {
   try {
-    if (data.texts !== null) {
-      localStorage.setItem(name, JSON.stringify(data.texts));
-      return;
-    }
-    const kept = data.read ? null : localStorage.getItem(name);
-    if (kept === null) return;
+    const before = localStorage.getItem(place);
     let texts = null;
-    try { texts = JSON.parse(kept); } catch { /* Python says that it is damaged */ }
-    if (texts?.length !== 0) sae.toPython(() => setStateValue("found", { texts }));
-  } catch { /* no storage */ }
+    try { texts = JSON.parse(before); } catch { /* damaged: nothing to keep of it */ }
+    const kept = new Map((Array.isArray(texts) ? texts : []).map((text) => [nameOf(text), text]));
+    for (const name of [null, ...drop]) kept.delete(name);
+    for (const [name, text] of put) kept.set(name, text);
+    if (put.length && kept.size > most) return false;
+    localStorage.setItem(place, JSON.stringify([...kept.values()]));
+    return true;
+  } catch { return false; }
+}
+
+export default function ({ data, setStateValue }) {
+  const place = `sae-explorer-${data.id}`;
+  if (data.read && !done.has(data.read)) {
+    done.add(data.read);
+    try {
+      const kept = localStorage.getItem(place);
+      let texts = kept === null ? [] : null;
+      try { texts ??= JSON.parse(kept); } catch { /* Python says that it is damaged */ }
+      if (texts?.length !== 0) sae.toPython(() => setStateValue("found", { texts }));
+    } catch { /* no storage */ }
+  }
+  if (data.change && !done.has(data.change.id)) {
+    done.add(data.change.id);
+    const kept = change(place, data.change);
+    sae.toPython(() => setStateValue("written", { id: data.change.id, kept }));
+  }
 }
