@@ -139,13 +139,18 @@ def prepare_upload(data: bytes | str | Path) -> np.ndarray:
         PictureError: as `open_picture` and `prepare`.
     """
     image = _open(data)
-    if image.size == (SIDE, SIDE) and not image.has_transparency_data and not image.mode.startswith("I"):
+    if image.size == (SIDE, SIDE) and not image.mode.startswith("I") and _opaque(image):
         rgb = np.asarray(image.convert("RGB"))
         if (rgb == rgb[..., :1]).all() and np.median(rgb[_border(SIDE, SIDE)]) < 128:
             if rgb.max() < FAINT * 255:
                 raise EmptyPicture
             return _levels(rgb[..., 0].ravel() / 255)
     return prepare(_find_ink(_grey(image)))
+
+
+def _opaque(image: Image.Image) -> bool:
+    """Whether nothing of it is transparent, though it might be: a browser writes every picture as RGBA."""
+    return not image.has_transparency_data or image.convert("RGBA").getchannel("A").getextrema()[0] == 255
 
 
 def _open(data: bytes | str | Path) -> Image.Image:

@@ -259,6 +259,16 @@ def test_a_dataset_image_passes_unchanged(digits: np.ndarray, kind: str, tmp_pat
     assert error(dark_on_bright, prepare(digits[0].reshape(28, 28))) < 0.001
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_picture_that_a_browser_wrote_passes_unchanged(digits: np.ndarray, mode: str) -> None:
+    for x in digits[:20]:
+        moved = np.roll(x.reshape(28, 28), 2, axis=1)
+        image = Image.fromarray(levels(moved.ravel())).convert(mode)
+        assert np.array_equal(prepare_upload(file(image)), moved.ravel())
+        image.putpixel((0, 0), (0,) * len(mode))  # one that can be seen through: paper, as in any picture
+        assert np.array_equal(prepare_upload(file(image)), prepare(open_picture(file(image))))
+
+
 def test_mnist_images_pass_unchanged(mnist: np.ndarray) -> None:
     for x in mnist[:100]:
         assert np.array_equal(prepare_upload(file(levels(x))), x)
