@@ -203,12 +203,15 @@ def listed(folder: Path) -> tuple[list[Recipe], list[str]]:
 
 
 def to_code(recipe: Recipe) -> str:
-    """A few lines of Python that make the recipe's picture with sae_core: `picture` [28, 28], as a screen shows it."""
+    """A few lines of Python that make the recipe's picture with sae_core, `picture` [28, 28] as a screen shows it, and
+    print it as text."""
     general = any(isinstance(e, Edit) for e in recipe.edits.values())
     imports, x = ["import torch"], "torch.zeros(1, 784)  # your picture: [1, 784] float32, 0 background to 1 ink"
     names = "load"
     if recipe.picture and (match := _INDEXED.fullmatch(recipe.picture)):
         names, x = "load, load_dataset", f'torch.tensor(load_dataset("{match[1]}", "{match[2]}").x[[{int(match[3])}]])'
+        if match[1] == "mnist":
+            x += "  # its files: in the folder that SAE_DATA names, else in data/"
     elif recipe.picture:
         packed = recipe.picture[3:] + "=" * (-(len(recipe.picture) - 3) % 4)
         imports = ["import base64", "import zlib", "", "import torch"]
@@ -226,6 +229,7 @@ def to_code(recipe: Recipe) -> str:
             f"edits = {{{edits}}}",
             f'steered = steer(sae, x, edits, "{recipe.mode}"{solo}).steered',
             "picture = steered[0].clip(0, 1).reshape(28, 28)",
+            'print("\\n".join("".join(" .:-=+*#%@"[int(9 * v)] for v in row) for row in picture.tolist()))',
             "",
         ]
     )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import subprocess
+import sys
 import zlib
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from sae_core.datasets import load_dataset
 from sae_core.recipes import Recipe, from_json, from_text, listed, pack, save, to_code, to_json, unpack
 from sae_core.steering import MODES, Edit, Edits, edit_code, steer
 
+ROOT = Path(__file__).parent.parent
 MODEL = "topk-1024-k50@0123456789ab"
 
 
@@ -99,8 +104,27 @@ def test_numpy_numbers_repeats_and_set_edits_are_plain() -> None:
 
 def run(code: str) -> Tensor:
     space: dict[str, Any] = {}
-    exec(code, space)
-    return space["picture"]
+    with redirect_stdout(io.StringIO()) as out:
+        exec(code, space)
+    picture: Tensor = space["picture"]
+    assert [len(line) for line in out.getvalue().splitlines()] == [28] * 28
+    return picture
+
+
+def test_the_code_shows_the_picture_by_itself() -> None:
+    code = to_code(Recipe("r", MODEL, {7: 2.0}, picture="digits-test-11"))
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    assert [len(line) for line in lines] == [28] * 28
+    assert "@" in found.stdout and not lines[0].strip()
+
+
+def test_the_code_says_where_mnist_is_looked_for() -> None:
+    code = to_code(Recipe("r", MODEL, {7: 2.0}, picture="mnist-test-11"))
+    assert next(line for line in code.splitlines() if "load_dataset(" in line).endswith("SAE_DATA names, else in data/")
+    assert len(code.splitlines()) <= 10 and max(map(len, code.splitlines())) <= 120
+    assert "SAE_DATA" not in to_code(Recipe("r", MODEL, {7: 2.0}, picture="digits-test-11"))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -126,7 +150,7 @@ def test_the_code_of_a_drawing_and_of_no_picture() -> None:
     x = torch.from_numpy(DRAWN.astype(np.float32) / 255)[None]
     code = to_code(Recipe("r", MODEL, {7: 2.0}, picture=px(DRAWN)))
     assert torch.equal(run(code), steer(sae, x, {7: 2.0}).steered.clip(0, 1).reshape(28, 28))
-    assert len(code.splitlines()) <= 12
+    assert len(code.splitlines()) <= 13
     blank = steer(sae, torch.zeros(1, 784), {7: 2.0}).steered
     assert torch.equal(run(to_code(Recipe("r", MODEL, {7: 2.0}))), blank.clip(0, 1).reshape(28, 28))
 
