@@ -13,6 +13,8 @@ from ui.figures import BLUE, ORANGE, RATE_COLOURS
 LINES = (ORANGE, BLUE, "#009e73", "#cc79a7")
 """of the classes that change most; the others are grey"""
 GREY = "rgba(128,128,128,0.45)"
+MIDDLE = "rgb(128,128,128)"
+"""is seen on white and on black"""
 
 
 def _layout(title: str, subtitle: str, **more: Any) -> dict[str, Any]:
@@ -72,13 +74,19 @@ def confusion(counts: np.ndarray, names: Sequence[str], what: str, where: str) -
 
 
 def changes(mean: np.ndarray, interval: np.ndarray, names: Sequence[str], where: str, n: int) -> go.Figure:
-    """What the edit adds to each class's probability [C], with its interval [C, 2]."""
+    """What the edit adds (orange) to each class's probability [C] or takes away (blue), with its interval [C, 2]."""
     percent, ends = 100 * mean, 100 * interval
     bars = go.Bar(
         x=[name if len(name) < 3 else "–" for name in names],
         y=percent,
-        marker_color=np.where(percent >= 0, BLUE, ORANGE),
-        error_y={"type": "data", "array": ends[:, 1] - percent, "arrayminus": percent - ends[:, 0], "thickness": 1.5},
+        marker_color=np.where(percent >= 0, ORANGE, BLUE),
+        error_y={
+            "type": "data",
+            "array": ends[:, 1] - percent,
+            "arrayminus": percent - ends[:, 0],
+            "thickness": 2,
+            "color": MIDDLE,
+        },
         customdata=ends,
         hovertemplate="%{x}: %{y:+.2f} points (95 %: %{customdata[0]:+.2f} to %{customdata[1]:+.2f})<extra></extra>",
     )
@@ -99,11 +107,7 @@ def dose(probabilities: np.ndarray, scales: Sequence[float], names: Sequence[str
     order = np.argsort(-np.ptp(percent, 0), kind="stable")
     colours = dict(zip(order.tolist(), LINES, strict=False))
     lines: list[go.Scatter] = []
-    labelled: list[int] = []
-    apart = 0.06 * float(percent.max())
-    for c in order[: len(LINES)].tolist():  # a name at the end of a line, where no other stands
-        if all(abs(percent[-1, c] - percent[-1, other]) > apart for other in labelled):
-            labelled.append(c)
+    labels = _end_labels(percent[-1], [c for c in order.tolist() if c in colours], names, 0.06 * float(percent.max()))
     for c in order[::-1].tolist():
         name = names[c]
         lines.append(
@@ -112,7 +116,7 @@ def dose(probabilities: np.ndarray, scales: Sequence[float], names: Sequence[str
                 y=percent[:, c],
                 name=name,
                 mode="lines+markers+text" if c in colours else "lines",
-                text=[""] * (len(scales) - 1) + [f" {name}" if c in labelled else ""],
+                text=[""] * (len(scales) - 1) + [labels.get(c, "")],
                 textposition="middle right",
                 cliponaxis=False,
                 line={"color": colours.get(c, GREY), "width": 2.5 if c in colours else 1},
@@ -128,3 +132,17 @@ def dose(probabilities: np.ndarray, scales: Sequence[float], names: Sequence[str
             yaxis=_axis("probability (%)", rangemode="tozero"),
         ),
     )
+
+
+def _end_labels(ends: np.ndarray, classes: Sequence[int], names: Sequence[str], apart: float) -> dict[int, str]:
+    """What stands at the end of which class's line.
+
+    Lines that end within `apart` of the next have one label together, at the line of the group's middle.
+    """
+    groups: list[list[int]] = []
+    for c in sorted(classes, key=lambda c: ends[c]):
+        if groups and ends[c] - ends[groups[-1][-1]] <= apart:
+            groups[-1].append(c)
+        else:
+            groups.append([c])
+    return {g[len(g) // 2]: " " + " · ".join(names[c] for c in sorted(g)) for g in groups}
