@@ -55,6 +55,15 @@ def test_fits_a_narrow_dark_screen(browser: Browser, app: str, name: str) -> Non
     context.close()
 
 
+def test_the_numbers_of_steer_stand_in_one_row(page: Page, app: str) -> None:
+    page.goto(f"{app}/Steer?model=topk-1024-k50&data=digits&image=digits-test-3")
+    opened(page, "Steer")
+    page.get_by_test_id("strip-toggle").first.uncheck()
+    numbers = page.get_by_test_id("stMetric")
+    expect(numbers.first).to_contain_text("was", timeout=15_000)  # as wide as it gets
+    assert len({box["y"] for n in numbers.all() if (box := n.bounding_box())}) == 1
+
+
 def test_choices_travel_by_sidebar_and_back(page: Page, app: str) -> None:
     page.goto(f"{app}/Features?model=tied-topk-1024-k50&feature=17")
     opened(page, "Features")

@@ -177,7 +177,7 @@ def show_numbers(choice: state.Choice, now: Steering) -> None:
         untouched, called = (result.x_hat if now.mode == PLAIN else sae.picture(sae.read(x))), "the same unedited"
     before, after = int(l0(result.acts)[0]), int(l0(result.edited)[0])
     st.caption(f"{choice.picture.what} through **{choice.model.name}**: {now.said}, {now.mode} mode (one image, n = 1)")
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         for label, number, formula in (
             (
                 "L0, edited",
