@@ -35,11 +35,12 @@ def launch(playwright: Playwright) -> Browser:
 
 
 @contextmanager
-def dashboard(log: Path | None = None) -> Iterator[tuple[str, int]]:
-    """Start a dashboard on a free port; its address and process id. What it prints goes to `log`."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+def dashboard(log: Path | None = None, port: int | None = None) -> Iterator[tuple[str, int]]:
+    """Start a dashboard on that port or a free one; its address and process id. What it prints goes to `log`."""
+    if port is None:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     options = ["--server.headless", "true", "--server.fileWatcherType", "none"]
     with open(log or os.devnull, "w") as out:

@@ -182,10 +182,26 @@ def test_keys_work_and_never_reach_streamlit(steer: Page) -> None:
     toggle.focus()
     toggle.press("Space")
     expect(steer.get_by_test_id("steer")).to_have_attribute("data-l0", "49")
-    toggle.press("ArrowDown")  # from strip to strip
+    toggle.press("ArrowDown")  # from strip to strip: there are two columns
+    expect(steer.get_by_test_id("strip-toggle").nth(2)).to_be_focused()
+    steer.keyboard.press("ArrowLeft")
     expect(steer.get_by_test_id("strip-toggle").nth(1)).to_be_focused()
-    steer.get_by_test_id("strip-toggle").nth(1).press("ArrowUp")
-    expect(toggle).to_be_focused()
+    steer.keyboard.press("Tab")
+    steer.keyboard.press("Tab")
+    expect(steer.get_by_test_id("strip-slider").nth(1)).to_be_focused()
+    steer.keyboard.press("Alt+ArrowDown")
+    expect(steer.get_by_test_id("strip-slider").nth(3)).to_be_focused()
+    assert steer.get_by_test_id("steer").get_attribute("data-l0") == "49", "walking is no edit"
+    steer.keyboard.press("Tab")  # more
+    steer.keyboard.press("Tab")  # and out of the list, however many strips it has
+    assert not steer.get_by_test_id("strip").locator(":focus").count()
+    steer.keyboard.press("Shift+Tab")
+    expect(steer.get_by_test_id("strip-more").nth(3)).to_be_focused()
+    steer.keyboard.press("End")
+    last = steer.get_by_test_id("strip-more").last
+    expect(last).to_be_focused()
+    edge = steer.locator(".top").evaluate("e => e.getBoundingClientRect().bottom")
+    assert last.evaluate("e => e.getBoundingClientRect().top") >= edge, "the focus is under the pictures"
     toggle.press("c")  # Streamlit's own key for "clear caches"
     expect(steer.get_by_role("dialog")).to_have_count(0)
     unnamed = steer.get_by_test_id("steer").evaluate(
@@ -426,7 +442,7 @@ def test_a_recipe_in_the_address(page: Page, app: str) -> None:
     expect(root).to_have_attribute("data-edits", "0")
     page.reload()
     page.get_by_test_id("strip").first.wait_for(timeout=60_000)
-    expect(root).to_have_attribute("data-edits", "0"), "the recipe came back over another picture"
+    expect(root).to_have_attribute("data-edits", "0")  # or the recipe came back over another picture
 
 
 def test_a_recipe_goes_out_and_comes_back(steer: Page, tmp_path: Path) -> None:
@@ -482,7 +498,7 @@ def test_only_the_top_30_of_a_class_on_a_hidden_layer(page: Page, app: str) -> N
     wait_for_bars(page)
     np.testing.assert_allclose(share(page), by_python({}, "error-preserving", model=HIDDEN)[1], atol=1e-3)
     button = page.get_by_test_id("group-only")
-    expect(button).to_have_text(f"Only the top 30 of {share(page).argmax()}")
+    expect(button).to_have_text(f"Only the top 30 features of {share(page).argmax()}")
     button.click()
     expect(page.get_by_test_id("steer")).to_have_attribute("data-solo", "30")
     solo = page.get_by_test_id("strip").evaluate_all("items => items.map(item => +item.dataset.feature)")

@@ -3,17 +3,18 @@
 
 const SHOWN = 200; // strips; a code with more active features shows its strongest
 const FULL = 0.5; // the change that the difference shows in full colour
-const STEPS = 100; // edits that Undo takes back
-const PICKED = "picked"; // the group of what was picked on the wall
+const LARGEST = 1e6; // of a value that is typed
+const KEPT = 50; // pictures whose edits are kept, as many as Python keeps
+const PATIENCE_MS = 5000; // after which an answer counts as lost
+const PICKED = "picked", EFFECT = "effect"; // groups beside the classes: picked on the wall; the picture's own, by effect
 
-// Edits outlive their elements: a rerun, a remount, a page switch or a lost connection takes none away.
-// By picture and model: { edits: feature -> value; rules: feature -> { mode, value, low, high }, of those edits that are no
-// fixed value: a scale or a clamp, of which edits holds what it gives here; added: [feature]; solo: Set of the only
-// features that stay, or null; last: feature -> the value it had when on; wide: feature -> how often its slider was
-// doubled; open: strips with their more; group: class whose features are listed, PICKED, or ""; n: of them; now, past, future:
-// states for Undo; push: Python's }
+// Edits outlive their elements: a rerun, a remount, a page switch or a lost connection takes none away. By picture and
+// model: Edits, with what belongs to their strips: { wide: feature -> how often its slider was doubled; open: strips with
+// their more; group: class whose features are listed, PICKED, EFFECT or ""; n: of them; took: the wall's feature that got
+// a strip; push: Python's }
 const kept = (globalThis.__saeSteered ??= new Map());
-// By data.id: what is on its way to Python, { mode, seq, answered, sentAt, waiting: the message that goes next }
+// By data.id: what is on its way to Python, { mode, seq, answered, sentAt, waiting: the message that goes next; told: what
+// went last; place, model: of the picture shown; offer: the state of the picture before, to be taken along }
 const links = (globalThis.__saeSteerLinks ??= new Map());
 const mounted = (globalThis.__saeSteer ??= new WeakMap());
 
@@ -23,36 +24,27 @@ export default function (component) {
   let view = mounted.get(parentElement);
   if (view?.root !== root) mounted.set(parentElement, (view = mount(root)));
   view.update(data, component.setStateValue);
-  // Streamlit may also take back an update that a newer one overtook, while the element stays.
-  return () => { if (!root.isConnected) view.unmount(); };
+  return () => sae.whenGone(parentElement, () => {
+    view.unmount();
+    if (mounted.get(parentElement) === view) mounted.delete(parentElement);
+  });
 }
 
 function mount(root) {
   const find = (selector) => root.querySelector(selector);
   const canvas = (name) => find(`[data-testid=${name}]`);
-  const list = find(".strips"), number = find(".number"), said = find(".said"), which = find(".which"), most = find(".n");
-  let data = null, send = null, model = null, cancel = () => {}, built = null, link = null, mine = null;
-  let h = null, h_hat = null, code = null, natural = null, strips = new Map(), pearson = 0;
+  const list = find(".strips"), top = find(".top"), carry = find(".carry"), number = find(".number"), said = find(".said"), which = find(".which"), most = find(".n");
+  let data = null, send = null, model = null, cancel = () => {}, built = null, link = null, mine = null, timer = null;
+  let h = null, h_hat = null, code = null, strips = new Map(), pearson = 0;
+  let roving = null; // the feature whose strip is in the order of the Tab key
   let original = null, whole = null, reconstruction = null; // pictures of x, of h (the same on pixels) and of h_hat
   let net = null, asked = null, drop = () => {}, bars = {}, opinions = null; // opinions: of the original and of h_hat
 
   // ---- arithmetic
 
-  const before = (f) => natural.get(f) ?? 0;
-  const own = (f) => mine.edits.get(f) ?? before(f); // where its slider stands
-  const value = (f) => (mine.solo && !mine.solo.has(f) ? 0 : own(f));
-  const touched = () => mine.edits.size > 0 || mine.solo !== null;
-
-  // The features of the code in its own order and then the others: with nothing edited, the sums are those of the
-  // untouched code, term by term, and their difference is exactly 0.
-  function edited() {
-    const index = [...code.index, ...[...mine.edits.keys()].filter((f) => !natural.has(f)).sort((a, b) => a - b)];
-    return { index, value: index.map(value) };
-  }
-
   function compute() {
     if (!built) return;
-    const now = edited();
+    const now = mine.code(code.index);
     const changed = sae.decode(model, now);
     const plain = link.mode === "plain";
     const h_now = plain ? changed : h.map((v, i) => v + (changed[i] - h_hat[i]));
@@ -74,14 +66,16 @@ function mount(root) {
     root.dataset.solo = mine.solo ? mine.solo.size : "";
     if (!opinions) return;
     const p = opinion(h_now, steered);
-    bars.steered(p, touched() ? opinions[plain ? "reconstruction" : "original"] : null);
+    bars.steered(p, mine.touched ? opinions[plain ? "reconstruction" : "original"] : null);
     says("steered", p);
+    const best = bestOf(p);
+    sae.announce(find(".result"), mine.touched ? `The classifier says ${data.judge.names[best]} with ${(100 * p[best]).toFixed(0)} %; largest change ${largest.toFixed(2)}.` : "");
   }
 
   // What the classifier says of h, or of its picture where it is another that the SAE does not read.
   const opinion = (layer, pixels) => (data.judge.sameLayer ? sae.judgeLayer(net, layer) : sae.judge(net, pixels));
   function says(of, p) {
-    const best = p.indexOf(Math.max(...p));
+    const best = bestOf(p);
     sae.write(find(`.says[data-of=${of}]`), `${data.judge.names[best]} · ${(100 * p[best]).toFixed(1)} %`);
   }
   function judged() {
@@ -96,7 +90,7 @@ function mount(root) {
   // ---- strips
 
   function range(f) {
-    const now = before(f);
+    const now = mine.before(f);
     let low, high;
     if (data.high) {
       low = Math.min(data.low?.[f] ?? 0, now);
@@ -106,7 +100,7 @@ function mount(root) {
       high = Math.max(0, 2 * now);
     }
     if (low === high) high = low + 1;
-    const wide = mine.wide.get(f) ?? 1, set = own(f);
+    const wide = mine.wide.get(f) ?? 1, set = mine.own(f);
     return [Math.min(wide * low, set), Math.max(wide * high, set)];
   }
 
@@ -132,16 +126,16 @@ function mount(root) {
     slider.min = low;
     slider.max = high;
     const share = (v) => (v - low) / (high - low);
-    slide.style.setProperty("--was", share(before(f)));
+    slide.style.setProperty("--was", share(mine.before(f)));
     undo.textContent = added ? "×" : "↺";
-    undo.title = added ? `Remove feature ${f}` : `Back to ${before(f).toFixed(2)}`;
+    undo.title = added ? `Remove feature ${f}` : `Back to ${mine.before(f).toFixed(2)}`;
     undo.setAttribute("aria-label", added ? `remove feature ${f}` : `undo feature ${f}`);
     const picture = () => { tile.src = sae.tileAddress(model, f); };
     picture();
 
     // `moving`: the slider stands where the hand has it.
     function show(moving = false) {
-      const v = own(f), at = share(v), zero = share(0), muted = mine.solo !== null && !mine.solo.has(f);
+      const v = mine.own(f), at = share(v), zero = share(0), muted = mine.solo !== null && !mine.solo.has(f);
       if (!moving) slider.value = v;
       slider.style.setProperty("--a", Math.min(at, zero));
       slider.style.setProperty("--b", Math.max(at, zero));
@@ -158,27 +152,35 @@ function mount(root) {
       const solo = item.querySelector(".solo"), only = mine.solo !== null && !muted;
       if (solo) {
         solo.textContent = !mine.solo || (only && mine.solo.size === 1) ? "Only this" : only ? "Not this one" : "This one too";
+        solo.setAttribute("aria-label", `${solo.textContent}: feature ${f}`);
         solo.setAttribute("aria-pressed", only);
+        const times = item.querySelector(".times"), to = item.querySelector(".to"), { mode, value } = mine.rules.get(f) ?? {};
+        if (times !== focused()) times.value = mode === "scale" ? value : "";
+        if (to !== focused()) { to.value = ""; to.placeholder = v.toFixed(2); }
       }
       item.classList.toggle("edited", mine.edits.has(f));
       undo.disabled = !added && !mine.edits.has(f);
     }
-    slider.oninput = (event) => { set(f, +slider.value); show(true); frame(event); };
-    dots.onclick = () => { mine.open.has(f) ? mine.open.delete(f) : mine.open.add(f); more(); };
-    slider.onchange = (event) => { show(); changed(event); };
+    let byKey = false;
+    slider.addEventListener("keydown", () => { byKey = true; });
+    slider.addEventListener("pointerdown", () => { byKey = false; });
+    slider.oninput = (event) => { mine.set(f, +slider.value); show(true); frame(event); };
+    slider.onchange = (event) => { show(); changed(event, byKey ? `${f}` : null); };
+    sae.steady(slider, () => mine.now, (state, event) => { mine.put(state); show(); frame(event); });
+    dots.onclick = () => { mine.open.has(f) ? mine.open.delete(f) : mine.open.add(f); more(); rove(f); };
     toggle.onchange = (event) => {
-      // Back on: the value it had last, else its own, else the middle of its range.
-      set(f, toggle.checked ? own(f) || mine.last.get(f) || before(f) || (high || low) / 2 : 0);
+      if (toggle.checked) mine.on(f, (high || low) / 2); // the middle of its range, if it never was on
+      else mine.off(f);
       show();
       changed(event);
     };
     undo.onclick = (event) => {
-      forget(f);
+      mine.forget(f);
       if (added) {
-        mine.added = mine.added.filter((other) => other !== f);
+        mine.remove(f);
         item.remove();
         strips.delete(f);
-        mine.solo?.delete(f);
+        rove(roving);
         number.focus();
       } else {
         show();
@@ -201,27 +203,22 @@ function mount(root) {
         <label title="Multiplies the activation that this picture has without edits; on other images, the one that they have.">× <input
           class="times" type="number" step="any" placeholder="2" data-testid="strip-scale" aria-label="multiply feature ${f} by" /></label>
         <button class="solo" type="button" data-testid="strip-solo" title="All features that are not among the only ones are off"></button>
-        <button class="wider" type="button" data-testid="strip-wider" title="Let this slider go twice as far">Wider</button>`;
+        <button class="wider" type="button" data-testid="strip-wider" title="Let this slider go twice as far" aria-label="Wider: the slider of feature ${f}">Wider</button>`;
       const to = line.querySelector(".to"), times = line.querySelector(".times");
-      to.placeholder = own(f).toFixed(2);
-      const scale = mine.rules.get(f)?.mode === "scale" ? mine.rules.get(f).value : null;
-      times.value = scale ?? "";
       const put = (v, event, again, rule) => {
-        if (!Number.isFinite(v) || Math.abs(v) > 1e6) { say("That is no number that a feature can have here."); return; }
-        set(f, v, rule);
+        if (!Number.isFinite(v) || Math.abs(v) > LARGEST) { say("That is no number that a feature can have here."); return; }
+        mine.set(f, Math.fround(v), rule); // as Python computes
         renew(f, again);
         changed(event);
       };
       to.onchange = (event) => { if (to.value !== "") put(+to.value, event, ".to"); };
       times.onchange = (event) => {
-        if (times.value === "") { times.value = scale ?? ""; return; }
-        if (!before(f)) { say(`Feature ${f} is not active in this picture, so there is nothing to multiply: set it to a value.`); return; }
-        put(before(f) * +times.value, event, ".times", { mode: "scale", value: +times.value });
+        if (times.value === "") { show(); return; }
+        if (!mine.before(f)) { say(`Feature ${f} is not active in this picture, so there is nothing to multiply: set it to a value.`); return; }
+        put(mine.before(f) * +times.value, event, ".times", { mode: "scale", value: +times.value });
       };
       line.querySelector(".solo").onclick = (event) => {
-        const only = new Set(mine.solo ?? []);
-        if (!only.delete(f)) only.add(f);
-        mine.solo = only.size ? only : null;
+        mine.alone(f);
         showAll();
         changed(event);
       };
@@ -234,6 +231,7 @@ function mount(root) {
     }
     strips.set(f, { item, show, picture });
     more();
+    reach(f);
     return item;
   }
 
@@ -245,16 +243,18 @@ function mount(root) {
     item.querySelector(focus)?.focus({ preventScroll: true });
   }
 
-  // A feature at its own value is not an edit; one that is moved is among the only ones.
-  function set(f, v, rule = null) {
-    if (own(f) !== 0) mine.last.set(f, own(f));
-    mine.solo?.add(f);
-    forget(f);
-    if (v === before(f)) return;
-    mine.edits.set(f, v);
-    if (rule) mine.rules.set(f, rule);
+  // One strip is in the order of the Tab key, the one that had the focus last; the arrow keys walk from strip to strip.
+  function reach(f) {
+    for (const e of strips.get(f)?.item.querySelectorAll("input, button") ?? []) e.tabIndex = f === roving ? 0 : -1;
   }
-  function forget(f) { mine.edits.delete(f); mine.rules.delete(f); }
+  function rove(f) {
+    const old = roving;
+    roving = strips.has(f) ? f : (strips.keys().next().value ?? null);
+    if (old !== roving) reach(old);
+    reach(roving);
+  }
+  const focused = () => root.getRootNode().activeElement;
+
   function ruled(f) {
     const { mode, value, low, high } = mine.rules.get(f) ?? {};
     if (mode === "scale") return [`×${+value.toFixed(2)}`, `${value} times its activation`];
@@ -266,6 +266,7 @@ function mount(root) {
     sae.tell(root, model);
     if (built) { // the model has grown: rows that were missing are here
       for (const s of strips.values()) s.picture();
+      sae.knows(model, original, [...strips.keys(), ...mine.edits.keys()]);
       frame();
       return;
     }
@@ -273,7 +274,7 @@ function mount(root) {
     if (!sae.knows(model, original)) return;
     h = sae.read(model, original);
     code = sae.encode(model, h);
-    natural = new Map(code.index.map((f, j) => [f, code.value[j]]));
+    mine.natural = new Map(code.index.map((f, j) => [f, code.value[j]]));
     h_hat = sae.decode(model, code);
     whole = sae.picture(model, h);
     reconstruction = sae.picture(model, h_hat);
@@ -284,7 +285,7 @@ function mount(root) {
     number.max = model.d_sae - 1;
     number.placeholder = `0–${model.d_sae - 1}`;
     const { feature } = data; // the one that was chosen on the wall gets a strip, once
-    if (feature !== null && feature < model.d_sae && mine.took !== feature && !natural.has(feature)) {
+    if (feature !== null && feature < model.d_sae && mine.took !== feature && !mine.natural.has(feature)) {
       mine.added = [feature, ...mine.added.filter((f) => f !== feature)];
     }
     mine.took = feature;
@@ -298,16 +299,22 @@ function mount(root) {
 
   // Makes the strips: what was added or is edited, and then those of the picture or of a class.
   function lay(settled = true) {
-    const at = list.scrollTop, listed = mine.group === "" ? code.index.slice(0, SHOWN) : groupFeatures();
-    const known = new Set(listed), also = [...mine.edits.keys()].filter((f) => !known.has(f));
-    const others = also.filter((f) => !natural.has(f) && !mine.added.includes(f) && f < model.d_sae);
-    mine.added = [...others, ...mine.added].filter((f) => !natural.has(f) && f < model.d_sae);
-    if (settled) mine.now = snap();
-    const first = [...mine.added.filter((f) => !known.has(f)), ...also.filter((f) => natural.has(f))];
+    const at = list.scrollTop, held = focused(), where = held?.closest?.(".strip")?.dataset.feature;
+    const listed = own() ? ownFeatures().slice(0, SHOWN) : groupFeatures();
+    const known = new Set(listed), also = [...mine.edits.keys()].filter((f) => !known.has(f)), used = mine.natural;
+    const others = also.filter((f) => !used.has(f) && !mine.added.includes(f) && f < model.d_sae);
+    mine.added = [...others, ...mine.added].filter((f) => !used.has(f) && f < model.d_sae);
+    if (settled) mine.now = mine.snap();
+    const first = [...mine.added.filter((f) => !known.has(f)), ...also.filter((f) => used.has(f))];
     strips = new Map();
     list.replaceChildren(...[...first, ...listed].map(strip));
     list.scrollTop = at;
-    const hidden = mine.group === "" ? code.index.length - listed.length : 0;
+    rove(roving);
+    if (where) { // the focus was in a strip: it stays in the same one, or in the list
+      const again = strips.get(+where)?.item.querySelector(`.${held.className}`) ?? strips.get(roving)?.item.querySelector(".toggle");
+      again?.focus({ preventScroll: true });
+    }
+    const hidden = own() ? code.index.length - listed.length : 0;
     const how = mine.group === "" ? "" : ranked(mine.group);
     find(".note").textContent = [data.note, how, hidden > 0 ? `${hidden} weaker active features have no strip here.` : ""]
       .filter(Boolean).join(" ");
@@ -323,8 +330,10 @@ function mount(root) {
     const only = find(".solo-note");
     only.hidden = !mine.solo;
     only.firstElementChild.textContent = mine.solo ? `Only ${mine.solo.size} feature${mine.solo.size > 1 ? "s" : ""} on; all others are off.` : "";
-    find(".back").disabled = !mine.past.length;
-    find(".again").disabled = !mine.future.length;
+    sae.able([[find(".back"), mine.past.length > 0], [find(".again"), mine.future.length > 0]]);
+    const n = link.offer ? link.offer.edits.length : 0;
+    carry.hidden = !link.offer || mine.touched;
+    carry.textContent = n ? `Take along the ${n === 1 ? "edit" : `${n} edits`} of the picture before` : "Take along what was kept alone";
   }
   const say = (text) => { said.textContent = text; };
 
@@ -334,70 +343,75 @@ function mount(root) {
   const press = (selector, work) => {
     find(selector).onclick = (event) => { if (built) { work(); showAll(); changed(event); } };
   };
-  press(".off", () => { mine.solo = null; for (const f of every()) set(f, 0); });
-  press(".on", () => { mine.solo = null; for (const f of every()) if (own(f) === 0) set(f, mine.last.get(f) || before(f)); });
+  press(".off", () => { mine.solo = null; for (const f of every()) mine.off(f); });
+  press(".on", () => { mine.solo = null; for (const f of every()) if (mine.own(f) === 0) mine.on(f); });
   press(".reset", () => {
-    put({ edits: [], rules: [], added: [], solo: null });
+    mine.put({ edits: [], rules: [], added: [], solo: null });
     for (const name of ["last", "wide", "open"]) mine[name].clear();
     lay(false);
   });
-  press(".all", () => { mine.solo = null; });
+  press(".all", () => { mine.solo = null; find(".reset").focus({ preventScroll: true }); });
   press(".only", () => {
     mine.solo = new Set(groupFeatures(groupClass()));
-    if (mine.group === "") mine.group = `${groupClass()}`;
+    if (own()) mine.group = `${groupClass()}`;
     lay(false);
   });
+  press(".carry", () => {
+    mine.adopt(link.offer);
+    link.offer = null;
+    lay(false);
+    find(".reset").focus({ preventScroll: true });
+  });
 
-  // ---- Undo and redo: a state is what is edited, added and kept alone
-
-  const snap = () => ({ edits: [...mine.edits], rules: [...mine.rules], added: [...mine.added], solo: mine.solo && [...mine.solo] });
-  function put(state) {
-    mine.edits = new Map(state.edits);
-    mine.rules = new Map(state.rules);
-    mine.added = [...state.added];
-    mine.solo = state.solo && new Set(state.solo);
-  }
-  function remember(next) {
-    if (JSON.stringify(next) === JSON.stringify(mine.now)) return;
-    mine.past.push(mine.now);
-    if (mine.past.length > STEPS) mine.past.shift();
-    mine.future = [];
-    mine.now = next;
-  }
-  function step(from, to, event) {
-    if (!built || !from.length) return;
-    to.push(mine.now);
-    put((mine.now = from.pop()));
+  function step(done, event) {
+    if (!done) return;
     lay();
     tell(event);
   }
-  const undo = (event) => step(mine.past, mine.future, event);
-  const redo = (event) => step(mine.future, mine.past, event);
+  const undo = (event) => step(built && mine.undo(), event);
+  const redo = (event) => step(built && mine.redo(), event);
   find(".back").onclick = undo;
   find(".again").onclick = redo;
 
-  // ---- which strips: those of the picture, or the first n of a class
+  // ---- which strips: those of the picture, by activation or by effect, or the first n of a class
 
+  const own = () => mine.group === "" || mine.group === EFFECT;
   const groupFeatures = (of = mine.group) =>
     (of === PICKED ? picked(data.model).filter((f) => f < model.d_sae) : data.groups.lists[of].slice(0, mine.n));
+  const bestOf = (p) => p.indexOf(Math.max(...p));
   // Without a choice it is the class that the classifier sees in the picture.
   const groupClass = () => {
-    if (mine.group !== "") return mine.group;
-    const p = opinions?.original, best = p ? p.indexOf(Math.max(...p)) : 0;
+    if (!own()) return mine.group;
+    const best = opinions ? bestOf(opinions.original) : 0;
     return !data.groups ? null : best < data.groups.lists.length ? best : 0;
   };
+  // By how much the classifier's log-odds for what it says of the picture change when a feature is switched off.
+  function ownFeatures() {
+    if (mine.group !== EFFECT || !opinions) return code.index;
+    const c = bestOf(opinions.original);
+    const margin = (p) => Math.log(p[c] + 1e-300) - Math.log(Math.max(...p.map((v, i) => (i === c ? 0 : v))) + 1e-300);
+    const all = margin(opinions.original);
+    const effect = new Map(code.index.map((f, j) => {
+      const off = sae.decode(model, { index: [f], value: [-code.value[j]] }, false), without = h.map((v, i) => v + off[i]);
+      return [f, Math.abs(margin(opinion(without, sae.picture(model, without))) - all)];
+    }));
+    return [...code.index].sort((p, q) => effect.get(q) - effect.get(p));
+  }
   function label() {
     if (!mine) return;
     const c = groupClass(), only = find(".only"), chosen = picked(data.model).length;
     find(".group").hidden = !data.groups && !chosen;
     only.hidden = c === null;
-    find(".most").hidden = !data.groups || mine.group === PICKED || (mine.group === "" && !model?.reader);
+    find(".most").hidden = !data.groups || mine.group === PICKED;
     if (c === null) return;
     only.textContent = c === PICKED ? `Only the ${chosen} picked`
-      : `Only the top ${Math.min(mine.n, data.groups.lists[c].length)} of ${data.groups.names[c]}`;
+      : `Only the top ${Math.min(mine.n, data.groups.lists[c].length)} features of ${data.groups.names[c]}`;
     only.title = `Switch everything else off. ${ranked(c)}`;
   }
-  const ranked = (of) => (of === PICKED ? "In the order in which they were picked on the wall." : `Ranked by ${data.groups.how}.`);
+  const ranked = (of) =>
+    of === PICKED ? "In the order in which they were picked on the wall."
+      : of === EFFECT ? "In the order of their effect: by how much switching each off changes the classifier's log-odds of what it says of this picture."
+        : `Ranked by ${data.groups.how}.`;
   which.onchange = () => { mine.group = which.value; if (built) { lay(); list.scrollTop = 0; } };
   most.onchange = () => {
     mine.n = sae.clamp(Math.round(+most.value) || 30, 1, 100);
@@ -418,11 +432,11 @@ function mount(root) {
       say("There are enough strips here: remove some, or reset.");
       return;
     } else {
-      if (!natural.has(f)) mine.added = [f, ...mine.added.filter((other) => other !== f)];
+      if (!mine.natural.has(f)) mine.added = [f, ...mine.added.filter((other) => other !== f)];
       list.prepend(strip(f));
       strips.get(f).show();
-      sae.knows(model, original, [f]);
-      say(natural.has(f) ? "" : `Feature ${f} is added; it is off until you move it.`);
+      sae.knows(model, original, [...strips.keys()]);
+      say(mine.natural.has(f) ? "" : `Feature ${f} is added; it is off until you move it.`);
       number.value = "";
       changed(event);
     }
@@ -442,17 +456,27 @@ function mount(root) {
       event.preventDefault();
       (key === "y" || event.shiftKey ? redo : undo)(event);
     }
-    if (event.target.className === "toggle" && (key === "arrowdown" || key === "arrowup")) { // walks from strip to strip
-      const item = event.target.parentElement;
-      const next = key === "arrowdown" ? item.nextElementSibling : item.previousElementSibling;
-      if (next) { event.preventDefault(); next.querySelector(".toggle").focus(); }
-    }
+    const item = event.target.closest(".strip");
+    if (item && !typing && (event.target.type !== "range" || event.altKey)) walk(event, item);
   };
+  // From strip to strip, to the same control of another one.
+  function walk(event, item) {
+    const items = [...list.children], at = items.indexOf(item), line = getComputedStyle(list).gridTemplateColumns.split(" ").length;
+    const to = { ArrowUp: at - line, ArrowDown: at + line, ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: items.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const next = items[to];
+    if (!next) return;
+    const same = next.querySelector(`.${event.target.className}`);
+    (same && !same.disabled ? same : next.querySelector(".toggle")).focus();
+  }
+  list.addEventListener("focusin", (event) => { const item = event.target.closest(".strip"); if (item) rove(+item.dataset.feature); });
+  sae.uncover(list, top);
 
   // ---- to Python and back: one update under way, the newest wins
 
-  function changed(event) {
-    if (built) { remember(snap()); showAll(); }
+  function changed(event, what = null) {
+    if (built) { mine.remember(what); showAll(); }
     tell(event);
   }
   function tell(event) {
@@ -464,43 +488,53 @@ function mount(root) {
     };
     release();
   }
+  const told = (edits, mode) => `${link.place} ${mode} ${edits}`;
+  const underWay = () => link.seq > link.answered;
   function release() {
-    if (!link.waiting || (link.seq > link.answered && performance.now() - link.sentAt < 5000)) return;
+    if (!link.waiting || (underWay() && performance.now() - link.sentAt < PATIENCE_MS)) return;
     link.sentAt = performance.now();
     const edits = { seq: ++link.seq, ...link.waiting };
+    link.told = { seq: link.seq, what: told(Edits.key(mine.snap()), link.mode) };
     sae.toPython(() => send("edits", edits));
     link.waiting = null;
+    clearTimeout(timer);
+    timer = setTimeout(() => { if (root.isConnected && underWay()) tell(); }, PATIENCE_MS + 100);
   }
 
   function update(next, setStateValue) {
     data = next;
     send = setStateValue;
     if (!links.has(data.id)) {
-      links.set(data.id, { mode: data.mode, seq: data.seq, answered: data.seq, sentAt: 0, waiting: null });
+      links.set(data.id, { mode: data.mode, seq: data.seq, answered: data.seq, sentAt: 0, waiting: null, told: null, offer: null });
     }
+    // What was under way may be lost: when this element is new, or another server answers, which knows nothing of it.
+    const lost = link === null || data.seq < link.answered;
     link = links.get(data.id);
     link.seq = Math.max(link.seq, data.seq);
-    const forgotten = data.seq < link.answered; // another server process: it knows nothing of this page's edits
-    link.answered = forgotten ? link.seq : data.seq;
+    link.answered = lost ? link.seq : data.seq;
     root.dataset.answered = data.seq;
 
     const place = `${data.id} ${data.model} ${data.picture.ref}`;
     const listed = (byFeature) => Object.entries(byFeature).map(([f, v]) => [+f, v]);
     const given = { edits: listed(data.edits), rules: listed(data.rules), added: data.added, solo: data.solo };
+    const left = link.place !== place && kept.get(link.place); // the picture before this one
+    if (link.model !== data.model) link.offer = null;
+    else if (left?.touched) link.offer = left.snap();
+    Object.assign(link, { place, model: data.model });
     if (!kept.has(place)) {
-      mine = { last: new Map(), wide: new Map(), open: new Set(), group: "", n: 30, past: [], future: [], push: null };
-      put(given);
-      mine.now = snap();
-      kept.set(place, mine);
+      const strips = { wide: new Map(), open: new Set(), group: "", n: 30, took: undefined, push: null };
+      kept.set(place, Object.assign(new Edits(given), strips));
+      if (kept.size > KEPT) kept.delete(kept.keys().next().value);
     }
     mine = kept.get(place);
-    if (mine.group === PICKED ? !picked(data.model).length : !data.groups?.lists[mine.group]) mine.group = "";
+    if (mine.group === PICKED ? !picked(data.model).length : !own() && !data.groups?.lists[mine.group]) mine.group = "";
     const pushed = data.push && data.push !== mine.push; // Python made these edits: they replace what was here
     if (pushed) {
       mine.push = data.push;
       link.mode = data.mode;
       link.waiting = null;
-      remember((put(given), snap()));
+      mine.put(given);
+      mine.remember();
     }
     for (const radio of root.querySelectorAll("[name=mode]")) radio.checked = radio.value === link.mode;
     ask();
@@ -508,13 +542,20 @@ function mount(root) {
     if (root.dataset.key !== key) {
       root.dataset.key = key;
       built = null;
+      strips.clear(); // those of the picture before must not edit this one
+      list.replaceChildren();
       cancel();
       cancel = sae.withModel(data.model, build);
     } else if (pushed && built) {
       lay();
       frame();
+      if (root.getBoundingClientRect().top < 0) root.scrollIntoView({ block: "start" }); // what has moved is seen
     }
-    if ((forgotten && (touched() || mine.added.length)) || (pushed && link.seq > link.answered)) tell();
+    // Python is told again what it does not know: a message was lost with its server, or with an element that is gone.
+    // Not what it has been told and did not take: it has said why.
+    const mineNow = told(Edits.key(mine.snap()), link.mode), unknown = told(Edits.key(given), data.mode) !== mineNow;
+    const refused = link.told?.what === mineNow && data.seq === link.told.seq;
+    if (pushed ? underWay() : unknown && !refused && !underWay() && !link.waiting) tell();
     else release();
   }
 
@@ -523,7 +564,8 @@ function mount(root) {
     const names = data.groups?.names ?? [], chosen = picked(data.model).length, listed = `${names.join("\n")} ${chosen}`;
     if (which.dataset.listed !== listed) {
       which.dataset.listed = listed;
-      which.replaceChildren(new Option("everything this picture uses", ""), ...names.map((name, c) => new Option(`top of ${name}`, c)),
+      which.replaceChildren(new Option("everything this picture uses", ""), ...(data.judge ? [new Option("the same, by effect on the classifier", EFFECT)] : []),
+        ...names.map((name, c) => new Option(`top features of ${name}`, c)),
         ...(chosen ? [new Option(`picked on the wall (${chosen})`, PICKED)] : []));
       which.value = mine.group;
     }
@@ -540,12 +582,18 @@ function mount(root) {
     for (const of of ["original", "reconstruction", "steered"]) {
       const place = find(`[data-testid=opinion-${of}]`);
       bars[of] = classBars(place, data.judge.names);
+      place.setAttribute("aria-label", `Classes of the ${of === "steered" ? "steered picture" : of}`);
       for (const name of place.querySelectorAll(".name")) {
         if (name.textContent.length > 2) { name.title = name.textContent; name.textContent = "–"; }
       }
     }
-    drop = sae.withModel(data.judge.id, (found) => { net = found; judged(); frame(); });
+    drop = sae.withModel(data.judge.id, (found) => {
+      net = found;
+      judged();
+      if (built && mine.group === EFFECT) lay();
+      frame();
+    });
   }
 
-  return { root, update, unmount() { cancel(); drop(); mounted.delete(root.getRootNode()); } };
+  return { root, update, unmount() { cancel(); drop(); clearTimeout(timer); } };
 }
