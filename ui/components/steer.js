@@ -206,7 +206,7 @@ function mount(root) {
         <button class="wider" type="button" data-testid="strip-wider" title="Let this slider go twice as far" aria-label="Wider: the slider of feature ${f}">Wider</button>`;
       const to = line.querySelector(".to"), times = line.querySelector(".times");
       const put = (v, event, again, rule) => {
-        if (!Number.isFinite(v) || Math.abs(v) > LARGEST) { say("That is no number that a feature can have here."); return; }
+        if (!Number.isFinite(v) || Math.abs(v) > LARGEST || Math.abs(rule?.value ?? 0) > LARGEST) { say("That is no number that a feature can have here."); return; }
         mine.set(f, Math.fround(v), rule); // as Python computes
         renew(f, again);
         changed(event);
