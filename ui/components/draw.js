@@ -1,8 +1,10 @@
 // The drawing pad, and everything that follows from the drawing, live: prepared input, code, reconstruction, its terms,
 // and what a classifier says of it.
-// Python gets the drawing on release; what it answers (data.seq) frees the way for the next one.
+// Python gets the drawing on release; what it answers (data.seq) frees the way for the next one. What it has not
+// answered is sent again: after some seconds, and by the next mount of the pad.
 
 const RASTER = 224; // the pad's own pixels: eight for each of MNIST's
+const PATIENCE = 5000; // ms to wait for Python's first answer, then twice as long each time
 
 // Pads outlive their elements: a remount, a page switch or a lost connection takes no stroke away.
 const pads = (globalThis.__saePads ??= new Map());
@@ -21,11 +23,13 @@ export default function (component) {
 
 function mount(parent) {
   const find = (selector) => parent.querySelector(selector);
+  const host = parent.host ?? parent;
   const root = find(".draw"), canvas = find(".pad"), pen = find(".pen"), cursor = find(".cursor");
   canvas.width = canvas.height = RASTER;
   // Read back every frame: kept in main memory.
   const raster = canvas.getContext("2d", { willReadFrequently: true });
   const gray = new Uint8Array(RASTER * RASTER);
+  let sent = null, timer = null, patience = PATIENCE; // the drawing that is under way, from this mount
   let data = null, send = null, model = null, cancel = () => {}, pad = null;
   let x = new Float64Array(784), code = { index: [], value: [] };
   let net = null, showInput = null, showOutput = null, forget = () => {}; // the classifier and its bars
@@ -206,7 +210,7 @@ function mount(parent) {
   };
 
   // What was drawn before each change, and what was taken back.
-  const now = () => ({ base: pad.base, strokes: [...pad.strokes] });
+  const now = () => ({ base: pad.base, ref: pad.ref, strokes: [...pad.strokes] });
   function remember() {
     pad.past.push(now());
     if (pad.past.length > 200) pad.past.shift();
@@ -227,8 +231,7 @@ function mount(parent) {
   function replace(base, event) {
     lift();
     if (pad.base || pad.strokes.length || base) remember();
-    pad.base = base;
-    pad.strokes = [];
+    Object.assign(pad, { base, ref: null, strokes: [] });
     redraw();
     changed(event);
   }
@@ -287,10 +290,12 @@ function mount(parent) {
     frame(event);
     release();
   }
+  // Whether there is a drawing that Python has not answered. One that was replaced by another picture is not missed.
+  const owed = () => pad.seq > Math.max(data.seq, pad.replaced);
   function release() {
-    if (pad.sent !== null && performance.now() - pad.sentAt < 5000) return;
-    pad.sent = pad.seq;
-    pad.sentAt = performance.now();
+    if (sent !== null || !owed()) return;
+    sent = pad.seq;
+    timer = setTimeout(() => { sent = null; patience = Math.min(2 * patience, 60_000); release(); }, patience);
     const prepared = input();
     const raw = pad.strokes.length > 0;
     const drawing = {
@@ -298,38 +303,43 @@ function mount(parent) {
       empty: prepared === null,
       side: raw ? RASTER : 28,
       px: prepared === null ? "" : sae.toBase64(raw ? gray : pad.base),
+      ref: raw ? null : pad.ref, // the picture that this was loaded as
     };
-    sae.toPython(() => send("drawing", drawing));
+    sae.toPython(() => send("drawing", drawing), host);
+  }
+  function answered() {
+    clearTimeout(timer);
+    sent = null;
+    patience = PATIENCE;
+  }
+  // A chosen picture into the pad, to be drawn on. Undo brings back what it took away.
+  function load({ key, levels }) {
+    lift();
+    if (pad.base || pad.strokes.length) remember();
+    Object.assign(pad, { base: key === null ? null : sae.fromBase64(levels), ref: key, key, strokes: [], pointer: null, replaced: pad.seq });
+    redraw();
   }
 
   function update(next, setStateValue) {
     data = next;
     send = setStateValue;
     if (!pads.has(data.id)) {
-      pads.set(data.id, { strokes: [], base: null, past: [], future: [], key: null, seq: data.seq, sent: null, sentAt: 0,
+      // base: the picture under the strokes, and `ref` its name; key: the picture that Python has of this pad.
+      // replaced: up to which drawing nothing of it is in the pad any more.
+      pads.set(data.id, { strokes: [], base: null, ref: null, past: [], future: [], key: null, seq: data.seq, replaced: data.seq,
         pointer: null, pen: [RASTER / 2, RASTER / 2], brush: 19, erase: false });
     }
     const other = pad !== pads.get(data.id);
     pad = pads.get(data.id);
     pad.seq = Math.max(pad.seq, data.seq);
-    // `from` is the drawing this picture was made of: our own, or one that has been overtaken, is not loaded again.
-    const { key, levels, from } = data.picture;
-    if (key !== pad.key && (from === null || (pad.key === null && from === pad.seq && !pad.strokes.length))) {
-      pad.base = sae.fromBase64(levels);
-      pad.strokes = [];
-      pad.past = [];
-      pad.future = [];
-      pad.pointer = null;
-      pad.key = key;
-      redraw();
-    } else if (other) {
-      redraw();
-    }
+    // `from` is the drawing this picture was made of: our own, or one that has been overtaken, is not loaded again; one
+    // that another picture has replaced here is.
+    const { key, from } = data.picture;
+    if (key !== pad.key && (from === null || from <= pad.replaced)) load(data.picture);
+    else if (other) redraw();
     if (from !== null && from === pad.seq) pad.key = key;
-    if (pad.sent !== null && data.seq >= pad.sent) {
-      pad.sent = null;
-      if (pad.seq > data.seq) release();
-    }
+    if (sent !== null && data.seq >= sent) answered();
+    release();
     theme();
     tools();
     cancel();
@@ -360,7 +370,11 @@ function mount(parent) {
       cancel();
       forget();
       terms.unmount();
-      if (pad?.pointer !== null && pad?.pointer !== undefined) pad.pointer = null;
+      clearTimeout(timer);
+      if (pad && pad.pointer !== null) { // half a stroke is a change too: the next mount sends it
+        pad.pointer = null;
+        pad.seq++;
+      }
     },
   };
 }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from sae_core.datasets import DataError
 from sae_core.preprocess import EmptyPicture, prepare
 from ui import state
 from ui.components import register
@@ -38,8 +39,19 @@ def take_drawing() -> None:
     except (KeyError, TypeError, ValueError, binascii.Error) as e:
         st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon=":material/warning:")
     else:
-        st.session_state["draw_ref"] = state.drawn(x, "your drawing").ref
+        st.session_state["draw_ref"] = _named(value, x) or state.drawn(x, "your drawing").ref
         state.choose(image=st.session_state["draw_ref"])
+
+
+def _named(value: dict[str, Any], x: np.ndarray) -> str | None:
+    """The reference that came with the pixels [784], where it stands for exactly these."""
+    ref = value.get("ref")
+    if not isinstance(ref, str):
+        return None
+    try:
+        return ref if np.array_equal(np.round(state.find_picture(ref).x * 255), np.round(x * 255)) else None
+    except (ValueError, DataError):
+        return None
 
 
 def _prepared(value: dict[str, Any]) -> np.ndarray:
@@ -64,6 +76,7 @@ def is_empty() -> bool:
 def draw(choice: state.Choice, asked: Judge | None = None) -> None:
     """Mount the pad with the chosen picture and model, and the bars of the classifier that is asked."""
     picture = choice.picture
+    empty = is_empty()
     own = picture.ref == st.session_state.get("draw_ref")
     if not own:  # the pad shows another picture now; the drawing before it would have to be loaded again
         st.session_state["draw_ref"] = None
@@ -72,11 +85,11 @@ def draw(choice: state.Choice, asked: Judge | None = None) -> None:
         "id": KEY,
         "seq": seq,
         "model": choice.model.id,
-        # An empty pad is an answer to its own clearing: nothing is loaded into it again.
+        # An empty pad is an answer to its own clearing: it has no picture, and none is loaded into it again.
         "picture": {
-            "key": picture.ref,
-            "levels": picture.levels,
-            "from": seq if own or is_empty() else None,
+            "key": None if empty else picture.ref,
+            "levels": "" if empty else picture.levels,
+            "from": seq if own or empty else None,
         },
         "judge": None if asked is None else asked.data(),
     }

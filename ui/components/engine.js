@@ -93,12 +93,23 @@ const sae = (globalThis.__saeEngine ??= (() => {
   const known = (model) => linkOf(model.id).x;
 
   // Values go to Python apart from each other: of one for the page and one for a fragment that come together, Streamlit
-  // runs the fragment and forgets the page.
-  let free = 0; // when the next may go
-  function toPython(send) {
+  // runs the fragment and forgets the page. With a `host`, the element that sends: nothing goes once it is gone, and
+  // nothing while a link to another page was clicked, as a value of this page would call it back.
+  let free = 0, leaving = null; // when the next may go; the page that is being left
+  document.addEventListener("click", (event) => {
+    const link = event.composedPath().find((e) => e.matches?.("a[data-testid^=stPageLink]"));
+    if (link && link.pathname !== location.pathname) leaving = { path: location.pathname, until: performance.now() + 10_000 };
+  }, true);
+  function toPython(send, host = null) {
     const now = performance.now(), wait = Math.max(0, free - now);
     free = now + wait + APART_MS;
-    if (wait) setTimeout(send, wait); else send();
+    function go() {
+      if (!host) send();
+      else if (!host.isConnected) return;
+      else if (leaving?.path === location.pathname && performance.now() < leaving.until) setTimeout(go, 100);
+      else send();
+    }
+    if (wait) setTimeout(go, wait); else go();
   }
 
   function post(link) {
