@@ -129,7 +129,7 @@ def open_picture(data: bytes | str | Path) -> np.ndarray:
         EmptyPicture: nothing stands out from the paper.
         PictureError: not a picture of these formats, damaged, or larger than `MAX_PIXELS`.
     """
-    return _find_ink(_grey(_open(data)))
+    return _find_ink(_flat(*_channels(_open(data))))
 
 
 def prepare_upload(data: bytes | str | Path) -> np.ndarray:
@@ -139,18 +139,33 @@ def prepare_upload(data: bytes | str | Path) -> np.ndarray:
         PictureError: as `open_picture` and `prepare`.
     """
     image = _open(data)
-    if image.size == (SIDE, SIDE) and not image.mode.startswith("I") and _opaque(image):
+    grey, alpha = _channels(image)
+    coloured = False
+    if image.size == (SIDE, SIDE):
         rgb = np.asarray(image.convert("RGB"))
-        if (rgb == rgb[..., :1]).all() and np.median(rgb[_border(SIDE, SIDE)]) < 128:
-            if rgb.max() < FAINT * 255:
+        coloured = not (rgb == rgb[..., :1]).all()
+    as_it_is = not coloured and not image.mode.startswith("I")
+    return _prepare_channels(grey, alpha, as_it_is)
+
+
+def prepare_pixels(grey: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """The same of an upload that was decoded elsewhere: luminance and opacity, each [H, W] uint8.
+
+    Raises:
+        PictureError: as `open_picture` and `prepare`.
+    """
+    return _prepare_channels(Image.fromarray(grey), Image.fromarray(alpha), True)
+
+
+def _prepare_channels(grey: Image.Image, alpha: Image.Image, as_it_is: bool) -> np.ndarray:
+    """`as_it_is`: whether 28×28 pixels, bright on dark and opaque, stay what they are."""
+    if as_it_is and grey.size == (SIDE, SIDE) and np.asarray(alpha).min() == 255:
+        levels = np.asarray(grey)
+        if np.median(levels[_border(SIDE, SIDE)]) < 128:
+            if levels.max() < FAINT * 255:
                 raise EmptyPicture
-            return _levels(rgb[..., 0].ravel() / 255)
-    return prepare(_find_ink(_grey(image)))
-
-
-def _opaque(image: Image.Image) -> bool:
-    """Whether nothing of it is transparent, though it might be: a browser writes every picture as RGBA."""
-    return not image.has_transparency_data or image.convert("RGBA").getchannel("A").getextrema()[0] == 255
+            return _levels(levels.ravel() / 255)
+    return prepare(_find_ink(_flat(grey, alpha)))
 
 
 def _open(data: bytes | str | Path) -> Image.Image:
@@ -179,16 +194,20 @@ def _open(data: bytes | str | Path) -> Image.Image:
         raise PictureError(f"This picture is damaged ({error}). Save it again and retry.") from error
 
 
-def _grey(image: Image.Image) -> np.ndarray:
-    """Luminance [H, W] in [0, 1], reduced to the working size; what is transparent becomes paper."""
+def _channels(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """Luminance and opacity, 8 bits each."""
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion to 8 bits would clip
         levels = np.asarray(image, dtype=np.float64) / 257
         image = Image.fromarray(levels.clip(0, 255).astype(np.uint8))
     rgba = image.convert("RGBA")
-    factor = max(1.0, max(image.size) / _WORKING_SIDE)
-    size = max(1, round(image.width / factor)), max(1, round(image.height / factor))
-    channels = (rgba.convert("RGB").convert("L"), rgba.getchannel("A"))
-    grey, alpha = (np.asarray(c.resize(size, Image.Resampling.BOX)) / 255 for c in channels)
+    return rgba.convert("RGB").convert("L"), rgba.getchannel("A")
+
+
+def _flat(luminance: Image.Image, opacity: Image.Image) -> np.ndarray:
+    """Luminance [H, W] in [0, 1], reduced to the working size; what is transparent becomes paper."""
+    factor = max(1.0, max(luminance.size) / _WORKING_SIDE)
+    size = max(1, round(luminance.width / factor)), max(1, round(luminance.height / factor))
+    grey, alpha = (np.asarray(c.resize(size, Image.Resampling.BOX)) / 255 for c in (luminance, opacity))
     if alpha.min() == 1:
         return grey
     if not (alpha > 0.5).any():

@@ -23,6 +23,7 @@ from sae_core.preprocess import (
     open_picture,
     place,
     prepare,
+    prepare_pixels,
     prepare_upload,
 )
 
@@ -272,6 +273,21 @@ def test_a_picture_that_a_browser_wrote_passes_unchanged(digits: np.ndarray, mod
 def test_mnist_images_pass_unchanged(mnist: np.ndarray) -> None:
     for x in mnist[:100]:
         assert np.array_equal(prepare_upload(file(levels(x))), x)
+
+
+def test_pixels_that_were_decoded_elsewhere_go_the_same_way(digits: np.ndarray) -> None:
+    opaque = np.full((28, 28), 255, np.uint8)
+    for x in digits[:5]:
+        assert np.array_equal(prepare_pixels(levels(x), opaque), x)
+        rgba = np.dstack([levels(x)] * 3 + [opaque])  # a transparency that nothing uses
+        assert np.array_equal(prepare_upload(file(rgba)), x)
+    canvas = enlarged(levels(digits[0]), 8, np.random.default_rng(0))
+    clear = np.where(canvas > 20, 255, 0).astype(np.uint8)
+    for grey, alpha in ((255 - canvas, np.full_like(canvas, 255)), (np.zeros_like(canvas), clear)):
+        uploaded = prepare_upload(file(np.dstack([grey] * 3 + [alpha])))
+        assert np.array_equal(prepare_pixels(grey, alpha), uploaded)
+    with pytest.raises(EmptyPicture, match="transparent"):
+        prepare_pixels(canvas, np.zeros_like(canvas))
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from sae_core import load, store
-from sae_core.preprocess import prepare
+from sae_core.preprocess import prepare, prepare_upload
 from tests.browser.test_draw import DRAW, SEVEN, clear, numbers, picture_in_url, ready, stroke
 from ui import state
 from ui.components.classifier import judge
@@ -326,27 +326,71 @@ def drop(page: Page, data: bytes, name: str, kind: str) -> None:
     )
 
 
+def png(levels: np.ndarray, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(levels).save(file, kind)
+    return file.getvalue()
+
+
+def dropped(page: Page, data: bytes, kind: str = "image/png") -> np.ndarray:
+    """The picture that Python made of a file, once the pad shows it too."""
+    before = page.url
+    drop(page, data, "picture", kind)
+    page.wait_for_function("before => location.href !== before", arg=before, timeout=15_000)
+    expect(page.get_by_test_id("refused")).to_be_hidden()
+    page.wait_for_timeout(1200)
+    x = picture_in_url(page)
+    assert np.array_equal(pixels(page, "input")[:, 0], np.round(x * 255)), "the pad shows another picture"
+    return x
+
+
 def test_a_picture_is_dropped(page: Page, app: str) -> None:
     opened(page, app)
     before = urllib.parse.unquote(page.url)
-    for data, kind, why in ((b"nothing", "image/png", "damaged"), (b"hello", "text/plain", "no PNG")):
+    huge = io.BytesIO()
+    Image.new("1", (8000, 6000), 1).save(huge, "PNG")
+    blank = np.full((60, 60), 255, np.uint8)
+    for data, kind, why in (
+        (b"nothing", "image/png", "damaged"),
+        (b"hello", "text/plain", "no PNG"),
+        (huge.getvalue(), "image/png", "too large"),
+        (bytes(10_000_001), "image/png", "10.0 MB"),
+        (png(blank), "image/png", "nothing drawn"),
+        (png(np.zeros((60, 60, 4), np.uint8)), "image/png", "transparent"),
+    ):
         drop(page, data, "x", kind)
-        expect(page.get_by_test_id("refused")).to_contain_text(why)
-    blank = io.BytesIO()
-    Image.new("L", (60, 60), 255).save(blank, "PNG")
-    drop(page, blank.getvalue(), "blank.png", "image/png")
-    expect(page.get_by_test_id("refused")).to_contain_text("no ink")
+        expect(page.get_by_test_id("refused")).to_contain_text(why, timeout=15_000)
+        expect(page.get_by_test_id("refused")).to_contain_text("before it stays")
+    page.wait_for_timeout(500)
     assert urllib.parse.unquote(page.url) == before
     ink = np.zeros((224, 224), np.uint8)
     ink[40:60, 60:150] = 255
     ink[60:190, 125:150] = 255
-    file = io.BytesIO()
-    Image.fromarray(255 - ink).save(file, "PNG")  # dark on light paper
-    drop(page, file.getvalue(), "seven.png", "image/png")
-    expect(page.get_by_test_id("refused")).to_be_hidden()
-    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
-    page.wait_for_timeout(500)
-    assert abs(picture_in_url(page) - prepare(ink / 255)).max() <= 1 / 255 + 1e-6
+    x = dropped(page, png(255 - ink))  # dark on light paper
+    assert abs(x - prepare(ink / 255)).max() <= 1 / 255 + 1e-6
+    assert np.array_equal(x, prepare_upload(png(255 - ink)))
     page.get_by_test_id("undo").click()
-    page.wait_for_timeout(800)
+    page.wait_for_url(re.compile(rf"image={IMAGE}\b"), timeout=15_000)
     assert np.array_equal(pixels(page, "input")[:, 0], np.round(state.find_picture(IMAGE).x * 255))
+
+
+def test_what_is_dropped_becomes_what_an_upload_becomes(page: Page, app: str) -> None:
+    opened(page, app)
+    own = np.round(state.find_picture("digits-test-20").x * 255).astype(np.uint8).reshape(28, 28)
+    assert np.array_equal(dropped(page, png(own)) * 255, own.ravel()), "a data set's picture is not itself"
+    seven = np.zeros((400, 300), np.uint8)
+    seven[60:90, 60:240] = seven[90:340, 200:240] = 255
+    # Ink on nothing, as drawing programs save it.
+    clear = np.dstack([np.zeros((400, 300, 3), np.uint8), seven])
+    assert np.array_equal(dropped(page, png(clear)), prepare_upload(png(clear)))
+    # A photo of grey paper, light on one side only, larger than what is sent.
+    seven = np.kron(seven, np.ones((4, 4), np.uint8))
+    light = np.linspace(0.35, 0.95, seven.shape[1]) * np.linspace(1, 0.7, seven.shape[0])[:, None]
+    noise = np.random.default_rng(0).normal(0, 0.01, seven.shape)
+    photo = np.clip((light * (1 - 0.8 * (seven / 255)) + noise) * 255, 0, 255).astype(np.uint8)
+    x = dropped(page, png(photo, "JPEG"), "image/jpeg")
+    sae = load(state.DEFAULT_MODEL)
+    both = np.stack([x, prepare_upload(png(photo, "JPEG"))])
+    assert abs(both[0] - both[1]).mean() < 0.01 and abs(x - prepare(seven / 255)).mean() < 0.02
+    first, second = ((row != 0).nonzero()[:, 0].tolist() for row in sae(torch.from_numpy(both)).acts)
+    assert len({*first} & {*second}) >= 45

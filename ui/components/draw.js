@@ -248,10 +248,10 @@ function mount(parent) {
     sae.able([[find(".undo"), pad.past.length > 0], [find(".redo"), pad.future.length > 0]]);
   }
 
-  // ---- files: a picture dropped onto the pad is prepared as a drawing is, and stands in it to be drawn on
+  // ---- files: of a picture dropped onto the pad Python makes what it makes of an upload, and gives it back to draw on
 
   const refuse = (why) => {
-    find(".refused").textContent = why;
+    find(".refused").textContent = why ? `${why} The picture before it stays.` : "";
     find(".refused").hidden = !why;
   };
   canvas.ondragover = (event) => { event.preventDefault(); canvas.classList.add("dropping"); };
@@ -261,12 +261,12 @@ function mount(parent) {
     canvas.classList.remove("dropping");
     if (pad.pointer !== null) return;
     try {
-      const prepared = prepareDrawing(await readPicture(event.dataTransfer.files[0], RASTER), RASTER, RASTER);
-      if (!prepared) throw new Error("There is nothing to see in this picture.");
+      const picture = await readPicture(event.dataTransfer.files[0]);
+      pad.dropped = { seq: ++pad.seq, ...picture };
       refuse("");
-      replace(Uint8Array.from(prepared, (v) => Math.round(255 * v)));
+      release();
     } catch (error) {
-      refuse(`${error.message} The picture before it stays.`);
+      refuse(error.message);
     }
   };
   const TAKE = {
@@ -287,6 +287,7 @@ function mount(parent) {
 
   function changed(event) {
     pad.seq++;
+    refuse("");
     frame(event);
     release();
   }
@@ -296,6 +297,11 @@ function mount(parent) {
     if (sent !== null || !owed()) return;
     sent = pad.seq;
     timer = setTimeout(() => { sent = null; patience = Math.min(2 * patience, 60_000); release(); }, patience);
+    if (pad.dropped?.seq === sent) {
+      const { dropped } = pad;
+      sae.toPython(() => send("dropped", dropped), host);
+      return;
+    }
     const prepared = input();
     const raw = pad.strokes.length > 0;
     const drawing = {
@@ -326,7 +332,7 @@ function mount(parent) {
     if (!pads.has(data.id)) {
       // base: the picture under the strokes, and `ref` its name; key: the picture that Python has of this pad.
       // replaced: up to which drawing nothing of it is in the pad any more.
-      pads.set(data.id, { strokes: [], base: null, ref: null, past: [], future: [], key: null, seq: data.seq, replaced: data.seq,
+      pads.set(data.id, { strokes: [], base: null, ref: null, dropped: null, past: [], future: [], key: null, seq: data.seq, replaced: data.seq,
         pointer: null, pen: [RASTER / 2, RASTER / 2], brush: 19, erase: false });
     }
     const other = pad !== pads.get(data.id);
@@ -334,11 +340,17 @@ function mount(parent) {
     pad.seq = Math.max(pad.seq, data.seq);
     // `from` is the drawing this picture was made of: our own, or one that has been overtaken, is not loaded again; one
     // that another picture has replaced here is.
-    const { key, from } = data.picture;
+    const { key, from } = data.picture, before = pad.key;
     if (key !== pad.key && (from === null || from <= pad.replaced)) load(data.picture);
     else if (other) redraw();
     if (from !== null && from === pad.seq) pad.key = key;
     if (sent !== null && data.seq >= sent) answered();
+    if (pad.dropped && data.seq >= pad.dropped.seq) { // every message would carry it along
+      pad.dropped = null;
+      sae.toPython(() => send("dropped", null), host);
+    }
+    if (data.refused?.seq === pad.seq) refuse(data.refused.why);
+    else if (other || data.picture.key !== before) refuse("");
     release();
     theme();
     tools();

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from sae_core.datasets import DataError
-from sae_core.preprocess import EmptyPicture, prepare
+from sae_core.preprocess import EmptyPicture, PictureError, prepare, prepare_pixels
 from ui import state
 from ui.components import register
 from ui.components.classifier import Judge
@@ -18,17 +18,35 @@ from ui.components.classifier import Judge
 _draw = register("draw", "prepare", "bars", "files", "anatomy")
 KEY = "draw"
 _SIDES = (28, 224)
+_DROPPED_SIDE = 560
 
 
 def take_drawing() -> None:
-    """Before a page is set up: make what was just drawn the chosen picture.
+    """Before a page is set up: make what was just drawn, or dropped onto the pad, the chosen picture.
 
-    The picture is prepared here, by Python, from the pad's own pixels; what the browser showed is not used.
+    The picture is prepared here, by Python, from the pad's or the file's own pixels; what the browser showed is not
+    used.
     """
-    value: Any = state.component_value(KEY, "drawing")
-    if not value or value.get("seq") == st.session_state.get("draw_seq"):
+    drawing, dropped = (state.component_value(KEY, name) for name in ("drawing", "dropped"))
+    value: Any = max((v for v in (drawing, dropped) if v), key=lambda v: v.get("seq", 0), default=None)
+    if value is None or value.get("seq") == st.session_state.get("draw_seq"):
         return
     st.session_state["draw_seq"] = value["seq"]
+    st.session_state["draw_refused"] = None
+    try:
+        if value is dropped:
+            # No `draw_ref`: the pad does not have this picture yet.
+            state.choose(image=state.drawn(_dropped(value), "your upload").ref)
+        else:
+            _take_drawn(value)
+    except PictureError as e:  # said beside the pad as long as this picture is there
+        beside = st.session_state.get("chosen_image")
+        st.session_state["draw_refused"] = {"seq": value["seq"], "why": str(e), "beside": beside}
+    except (KeyError, TypeError, ValueError, binascii.Error) as e:
+        st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon=":material/warning:")
+
+
+def _take_drawn(value: dict[str, Any]) -> None:
     st.session_state["draw_emptied"] = False
     try:
         x = _prepared(value)
@@ -36,11 +54,19 @@ def take_drawing() -> None:
         # Nothing is chosen now: the other pages show their example, the pad stays empty until another is chosen.
         state.choose(image=None)
         st.session_state["draw_emptied"] = True
-    except (KeyError, TypeError, ValueError, binascii.Error) as e:
-        st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon=":material/warning:")
     else:
         st.session_state["draw_ref"] = _named(value, x) or state.drawn(x, "your drawing").ref
         state.choose(image=st.session_state["draw_ref"])
+
+
+def _dropped(value: dict[str, Any]) -> np.ndarray:
+    """The picture [784] that an upload of the same pixels would become."""
+    width, height = int(value["width"]), int(value["height"])
+    if not (1 <= width <= _DROPPED_SIDE and 1 <= height <= _DROPPED_SIDE):
+        raise ValueError(f"a dropped picture has at most {_DROPPED_SIDE} pixels a side")
+    pixels = np.frombuffer(base64.b64decode(value["px"], validate=True), np.uint8)
+    grey, alpha = pixels.reshape(2, height, width)
+    return prepare_pixels(grey, alpha)
 
 
 def _named(value: dict[str, Any], x: np.ndarray) -> str | None:
@@ -93,7 +119,14 @@ def draw(choice: state.Choice, asked: Judge | None = None) -> None:
         },
         "judge": None if asked is None else asked.data(),
     }
+    refused = st.session_state.get("draw_refused")
+    if refused and refused["beside"] == st.session_state.get("chosen_image"):
+        data["refused"] = refused
     if (stats := choice.statistics) is not None:
         data["frequency"] = np.round(stats.frequency, 4).tolist()
         data["where"] = f"{stats.dataset}/{stats.split} (n = {stats.n:,})"
-    _draw(key=KEY, data=data, on_drawing_change=lambda: None, on_feature_change=lambda: None)
+    _draw(key=KEY, data=data, on_drawing_change=_nothing, on_dropped_change=_nothing, on_feature_change=_nothing)
+
+
+def _nothing() -> None:
+    """Streamlit keeps a component's state by this name only where there is something to call."""
