@@ -12,15 +12,12 @@ from ui.verdict import ask, show_sum, show_verdict
 
 take_drawing()
 choice = state.setup("Draw")
-st.caption(
-    "Draw in the black square, or pick, upload or drop a picture. All of it is computed in your browser while the "
-    "pointer moves; when you let go, Python computes it again and prints its numbers below."
-)
-pick_picture(choice)
+st.caption("Draw, pick, upload or drop a picture. Your browser follows every stroke; Python's own numbers stand below.")
+pick_picture(choice, is_empty())
 with st.container(gap=None):  # what is invisible takes no place
     put_model(choice.model)
     asked = ask(choice)
-draw(choice, asked)
+    draw(choice, asked)
 state.follow_feature("draw")
 
 st.subheader("Python's numbers", anchor=False)

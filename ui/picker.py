@@ -11,8 +11,8 @@ from sae_core.preprocess import PictureError, prepare_upload
 from ui import state
 
 
-def pick_picture(choice: state.Choice) -> None:
-    """A row of controls; a choice is set in the session before the page runs again."""
+def pick_picture(choice: state.Choice, empty: bool = False) -> None:
+    """A row of controls; a choice is set in the session before the page runs again. `empty`: no picture is shown."""
     data = choice.data
     try:
         images, picture = choice.images("test"), choice.picture  # a warning about the picture stands above the row
@@ -21,16 +21,17 @@ def pick_picture(choice: state.Choice) -> None:
         return
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
+        # Another key for another picture: a widget keeps its own value otherwise.
+        key = f"index-{'none' if empty else picture.ref[:60]}-{data}"
         st.number_input(
             f"Image of {data}/test (0 to {len(images) - 1:,})",
             min_value=0,
             max_value=len(images) - 1,
-            value=_index(choice),
-            placeholder=picture.what,
-            # Another key for another picture: a widget keeps its own value otherwise.
-            key=f"index-{picture.ref[:60]}-{data}",
+            value=None if empty else _index(choice),
+            placeholder="none" if empty else picture.what,
+            key=key,
             on_change=_pick_index,
-            args=(f"index-{picture.ref[:60]}-{data}", data),
+            args=(key, data),
             width=230,
         )
         st.button("Another", on_click=_pick_next, args=(choice, len(images)), help="The next image of this split")

@@ -8,7 +8,7 @@ import urllib.parse
 
 import numpy as np
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from sae_core import load
 from sae_core.metrics import pearson
@@ -220,3 +220,46 @@ def test_browser_and_python_agree_on_real_images(page: Page, app: str, mnist_dir
             mine = acts[row["index"]].numpy()
             np.testing.assert_allclose(row["value"], mine, rtol=1e-3, atol=1e-5)
             assert abs(row["pearson"] - r) < 1e-4
+
+
+def test_an_empty_pad_invites_to_draw(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw?data=digits&image=digits-test-11")
+    ready(page)
+    expect(page.get_by_test_id("invite")).to_be_hidden()
+    clear(page)
+    expect(page.get_by_test_id("invite")).to_be_visible()
+    expect(page.get_by_role("spinbutton", name="Image of digits/test")).to_have_value("")
+    stroke(page, *SEVEN, release=False)
+    expect(page.get_by_test_id("invite")).to_be_hidden()
+    page.mouse.up()
+
+
+def test_a_row_of_tiles_is_in_sight_and_stays_where_it_is(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw?data=digits&image=digits-test-11")
+    ready(page)
+    page.wait_for_timeout(1000)
+    tile = page.get_by_test_id("tile").first
+    box = tile.bounding_box()
+    assert box and box["y"] + box["height"] <= 900
+    clear(page)
+    stroke(page, *SEVEN, release=False)
+    page.wait_for_timeout(200)
+    assert tile.bounding_box() == box
+    page.mouse.up()
+    brush = page.get_by_label("Brush size").bounding_box()
+    assert brush and brush["width"] >= 80
+
+
+def test_nothing_overflows_on_a_phone(browser: Browser, app: str) -> None:
+    for width in (400, 360):
+        context = browser.new_context(viewport={"width": width, "height": 800}, has_touch=True, is_mobile=True)
+        page = context.new_page()
+        page.goto(f"{app}/Draw?data=digits&image=digits-test-11")
+        ready(page)
+        page.wait_for_timeout(500)
+        page.get_by_text("Download", exact=True).click()
+        inside = "m => [...m.querySelectorAll('*')].every((e) => e.scrollWidth <= m.clientWidth)"
+        assert page.get_by_test_id("stMain").evaluate(f"m => m.scrollWidth <= m.clientWidth && ({inside})(m)")
+        box = page.get_by_role("button", name="Code, CSV").bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= width
+        context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -317,12 +318,12 @@ def drop(page: Page, data: bytes, name: str, kind: str) -> None:
     page.get_by_test_id("pad").evaluate(
         """(pad, [bytes, name, type]) => {
              const files = new DataTransfer();
-             files.items.add(new File([new Uint8Array(bytes)], name, { type }));
+             files.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name, { type }));
              for (const what of ["dragover", "drop"]) {
                pad.dispatchEvent(new DragEvent(what, { dataTransfer: files, bubbles: true, cancelable: true }));
              }
            }""",
-        [list(data), name, kind],
+        [base64.b64encode(data).decode(), name, kind],
     )
 
 
@@ -377,7 +378,7 @@ def test_a_picture_is_dropped(page: Page, app: str) -> None:
 def test_what_is_dropped_becomes_what_an_upload_becomes(page: Page, app: str) -> None:
     opened(page, app)
     own = np.round(state.find_picture("digits-test-20").x * 255).astype(np.uint8).reshape(28, 28)
-    assert np.array_equal(dropped(page, png(own)) * 255, own.ravel()), "a data set's picture is not itself"
+    assert np.array_equal(np.round(dropped(page, png(own)) * 255), own.ravel()), "a data set's picture is not itself"
     seven = np.zeros((400, 300), np.uint8)
     seven[60:90, 60:240] = seven[90:340, 200:240] = 255
     # Ink on nothing, as drawing programs save it.
@@ -394,3 +395,21 @@ def test_what_is_dropped_becomes_what_an_upload_becomes(page: Page, app: str) ->
     assert abs(both[0] - both[1]).mean() < 0.01 and abs(x - prepare(seven / 255)).mean() < 0.02
     first, second = ((row != 0).nonzero()[:, 0].tolist() for row in sae(torch.from_numpy(both)).acts)
     assert len({*first} & {*second}) >= 45
+
+
+def test_a_cell_of_the_code_map_is_its_tile(page: Page, app: str) -> None:
+    opened(page, app)
+    tile, code_map = page.get_by_test_id("tile").nth(4), page.get_by_test_id("code-map")
+    f = int(tile.get_attribute("data-feature") or -1)
+    box = code_map.bounding_box()
+    assert box
+    side = box["width"] / 32
+    page.mouse.move(box["x"] + (f % 32 + 0.5) * side, box["y"] + (f // 32 + 0.5) * side)
+    expect(page.get_by_test_id("look-encoder")).to_be_visible()
+    expect(page.get_by_test_id("look-encoder")).to_have_attribute("data-feature", str(f))
+    expect(page.locator(f"{DRAW} .hint")).to_contain_text(f"Feature {f}: activation")
+    before = page.url
+    code_map.click(position={"x": (f % 32 + 0.5) * side, "y": (f // 32 + 0.5) * side})
+    page.get_by_test_id("pad").hover()
+    expect(page.get_by_test_id("look-encoder")).to_be_hidden()
+    assert page.url == before

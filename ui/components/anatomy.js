@@ -298,6 +298,13 @@ function anatomy(root, refresh, open) {
       colours = style;
       if (current() < 0) say();
     },
+    // As if the pointer were on that feature's tile; on none where it is not active.
+    point(feature) {
+      const j = code.index.indexOf(feature), p = j < 0 ? -1 : j + lead;
+      if (p === hovered) return;
+      hovered = p;
+      turned();
+    },
     unmount() { stop(); resized.disconnect(); },
   };
 }

@@ -35,7 +35,7 @@ function classBars(root, names) {
       const percent = p ? 100 * p[c] : 0;
       bar.style.transform = `scaleX(${percent / 100})`;
       row.dataset.p = now;
-      const text = p ? `${percent.toFixed(percent < 9.95 ? 1 : 0)} %` : "";
+      const text = p ? `${percent.toFixed(1)} %` : "";
       const words = `${names[c]}: ${text || "nothing yet"}${before ? `, before ${(100 * before[c]).toFixed(1)} %` : ""}`;
       if (words === part.words) return;
       part.words = words;

@@ -75,7 +75,8 @@ function mount(parent) {
   // ---- from pixels to everything else
 
   function compute() {
-    const prepared = input();
+    const prepared = input(), invite = find(".invite");
+    if (invite.hidden !== (prepared !== null)) invite.hidden = prepared !== null;
     x = prepared ?? new Float64Array(784);
     if (!model) { sae.paint(find(".input"), x); return; }
     // Of a model in parts: everything beside the pad is of the picture that Python answered last.
@@ -99,7 +100,6 @@ function mount(parent) {
     sae.write(find(".l0"), prepared ? `L0 ${code.index.length} of ${model.d_sae.toLocaleString("en")} latents` : "");
     const of = model.reader ? "(h, ĥ) " : "";
     sae.write(find(".pearson"), prepared ? `Pearson${of} ${pearson.toFixed(4)}` : "");
-    sae.write(find(".note"), prepared ? "" : "The pad is empty: draw a digit.");
     let said = "";
     // A classifier whose layer the SAE reads is asked of that layer, without a picture between.
     const asks = net && ((layer, pixels) => (data.judge.sameLayer ? sae.judgeLayer(net, layer) : sae.judge(net, pixels)));
@@ -124,6 +124,14 @@ function mount(parent) {
   };
 
   const terms = anatomy(root, frame, (feature) => send("feature", { feature, at: Date.now() }));
+
+  const map = find(".map");
+  map.onpointermove = (event) => {
+    const box = map.getBoundingClientRect(), side = map.width;
+    const [column, row] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((v) => Math.floor(v * side));
+    terms.point(row * side + column);
+  };
+  map.onpointerleave = () => terms.point(null);
 
   function theme() {
     const style = getComputedStyle(root);
@@ -275,7 +283,7 @@ function mount(parent) {
     json: () => takeHome(JSON.stringify({
       model: data.model, input: Array.from(x, (v) => Math.round(255 * v)), d_sae: model.d_sae, l0: code.index.length, pearson: +root.dataset.pearson,
       code: code.index.map((feature, j) => ({ feature, activation: code.value[j] })),
-    }, null, 1), "code.json", "application/json"),
+    }, null, 1).replace(/\[[\d,\s]+\]/g, (numbers) => numbers.replace(/\s+/g, "")), "code.json", "application/json"),
     csv: () => takeHome(["feature,activation", ...code.index.map((f, j) => `${f},${code.value[j]}`), ""].join("\n"), "code.csv", "text/csv"),
   };
   for (const button of root.querySelectorAll("[data-take]")) button.onclick = () => { if (model) TAKE[button.dataset.take](); };
