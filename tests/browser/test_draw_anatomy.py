@@ -10,6 +10,7 @@ import re
 import urllib.parse
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -303,7 +304,16 @@ def test_downloads(page: Page, app: str) -> None:
     assert np.array_equal(np.asarray(picture).ravel(), levels)
     code = load(state.DEFAULT_MODEL).sparse_code(torch.from_numpy(levels / np.float32(255))[None])
     mine = dict(zip(code.indices[0].tolist(), code.values[0].tolist(), strict=True))
-    told = json.loads(taken("Code, JSON"))
+    svg = ElementTree.fromstring(taken("Figure, SVG"))
+    images = [e for e in svg.iter() if e.tag.endswith("image")]
+    assert len(images) == 1 + 1 + 12 + 1 + 1  # input, bias, terms, rest, reconstruction
+    assert all(e.attrib["href"].startswith("data:image/png;base64,") for e in images)
+    words = " ".join(e.text or "" for e in svg.iter() if e.tag.endswith("text"))
+    for said in (state.DEFAULT_MODEL, "L0 50", "Pearson(x, x̂)", "12 terms", "38 terms", "adds ink"):
+        assert said in words, words
+    text = taken("Code, JSON")
+    assert text.count(b"\n") < 300
+    told = json.loads(text)
     rows = list(csv.DictReader(io.StringIO(taken("Code, CSV").decode())))
     assert told["l0"] == len(rows) == 50 and told["input"] == levels.tolist()
     for found in (

@@ -298,6 +298,24 @@ function anatomy(root, refresh, open) {
       colours = style;
       if (current() < 0) say();
     },
+    // Bias and the first n terms as canvases in one signed scale, and the picture of what the others add.
+    parts(n) {
+      const some = code.index.slice(0, n), row = (f) => Float64Array.from({ length: 784 }, (_, i) => at.decoder(f, i));
+      const terms = some.map((f, j) => ({ words: `#${f}`, below: `a = ${code.value[j].toFixed(3)}`, values: row(f).map((v) => v * code.value[j]) }));
+      const all = lead ? [{ words: "bias", below: "", values: Float64Array.from(bias) }, ...terms] : terms;
+      if (code.index.length > n) {
+        const rest = new Float64Array(784);
+        code.index.slice(n).forEach((f, j) => { for (let i = 0; i < 784; i++) rest[i] += code.value[n + j] * at.decoder(f, i); });
+        all.push({ words: "rest", below: `${code.index.length - n} terms`, values: rest });
+      }
+      let scale = 0;
+      for (const { values } of all) for (const v of values) scale = Math.max(scale, Math.abs(v));
+      return { scale, shown: all.map((part) => {
+        const canvas = document.createElement("canvas");
+        sae.paint(canvas, part.values, scale);
+        return { canvas, title: part.words, below: part.below };
+      }) };
+    },
     // As if the pointer were on that feature's tile; on none where it is not active.
     point(feature) {
       const j = code.index.indexOf(feature), p = j < 0 ? -1 : j + lead;

@@ -277,7 +277,21 @@ function mount(parent) {
       refuse(error.message);
     }
   };
+  // input = bias + terms + rest → reconstruction: at most 12 terms.
+  function figure() {
+    const n = Math.min(12, code.index.length), { scale, shown } = terms.parts(n), layer = Boolean(model.reader);
+    const panels = [{ canvas: find(layer ? ".kept" : ".input"), title: layer ? "hidden layer" : "input" },
+      ...shown.map((part, i) => ({ ...part, sign: i ? "+" : "≈" })),
+      { canvas: find(".output"), title: "reconstruction", sign: "→" }];
+    return figureSvg("A digit as a sum of features", panels, [
+      `Model ${data.model.split("@")[0]}, L0 ${code.index.length} of ${model.d_sae.toLocaleString("en")} latents, ` +
+        `Pearson${layer ? "(h, ĥ)" : "(x, x̂)"} ${(+root.dataset.pearson).toFixed(4)}, ${n} terms shown.`,
+      `Each term is the feature's decoder row times its activation a${layer ? ", taken on through the generator's weights: " +
+        "these pictures do not add up pixel by pixel" : ""}.`,
+    ], scale.toPrecision(2));
+  }
   const TAKE = {
+    figure: () => code.index.length && takeHome(figure(), "sum.svg", "image/svg+xml"),
     drawing: () => canvas.toBlob((blob) => takeHome(blob, "drawing.png")),
     input: () => find(".input").toBlob((blob) => takeHome(blob, "input-28x28.png")),
     json: () => takeHome(JSON.stringify({

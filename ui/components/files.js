@@ -44,3 +44,28 @@ function takeHome(content, name, type = "text/plain") {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
+
+// A row of pictures as a standalone SVG, for a paper: panels [{ canvas, title, below, sign }], where `sign` ("+", "=",
+// "→") stands before the picture; note: lines of text under them. `signed` adds what the colours mean.
+function figureSvg(title, panels, note, signed = null) {
+  const SIZE = 84, GAP = 26, EDGE = 14, TOP = 44, A_LINE = 8, HIGH = SIZE + 52;
+  const safe = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
+  const text = (x, y, words, how = "") => `<text x="${x}" y="${y}" ${how}>${safe(words)}</text>`;
+  const lines = Math.ceil(panels.length / A_LINE), columns = Math.min(panels.length, A_LINE);
+  const width = Math.max(560, 2 * EDGE + GAP + columns * (SIZE + GAP)), parts = [text(EDGE, 24, title, 'font-size="15" font-weight="bold"')];
+  panels.forEach(({ canvas, title: name, below = "", sign = "" }, i) => {
+    const x = EDGE + GAP + (i % A_LINE) * (SIZE + GAP), y = TOP + Math.floor(i / A_LINE) * HIGH, middle = x + SIZE / 2;
+    parts.push(text(x - GAP / 2, y + 12 + SIZE / 2 + 6, sign, 'font-size="18" text-anchor="middle"'), text(middle, y + 8, name, 'text-anchor="middle"'),
+      `<image x="${x}" y="${y + 14}" width="${SIZE}" height="${SIZE}" style="image-rendering: pixelated" href="${canvas.toDataURL()}"/>`,
+      text(middle, y + SIZE + 30, below, 'text-anchor="middle"'));
+  });
+  let y = TOP + lines * HIGH + 6;
+  if (signed) {
+    parts.push(`<rect x="${EDGE}" y="${y - 9}" width="10" height="10" fill="#ffb01e"/>`, text(EDGE + 15, y, "adds ink"),
+      `<rect x="${EDGE + 80}" y="${y - 9}" width="10" height="10" fill="#3c96ff"/>`, text(EDGE + 95, y, `takes it away; full colour is ±${signed}`));
+    y += 18;
+  }
+  for (const line of note) { parts.push(text(EDGE, y, line)); y += 18; }
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y}" viewBox="0 0 ${width} ${y}" font-family="sans-serif" font-size="11" fill="#000">` +
+    `<rect width="100%" height="100%" fill="#fff"/>${parts.join("\n")}</svg>\n`;
+}
