@@ -8,6 +8,7 @@ import os
 import signal
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -230,6 +231,19 @@ def test_strips_by_their_effect(page: Page, app: str) -> None:
             effect.append(abs(margin(net(steered.clamp(0, 1))[0]) - margin(logits)))
     assert all(a >= b - 1e-2 for a, b in itertools.pairwise(effect))
     assert effect[0] > 2 * effect[-1]
+
+
+def test_a_figure_for_a_paper(page: Page, app: str, tmp_path: Path) -> None:
+    opened(page, app)
+    page.get_by_test_id("strip-toggle").first.uncheck()
+    f = by_code(PIXEL)[0]
+    with page.expect_download() as download:
+        page.get_by_test_id("figure").click()
+    download.value.save_as(tmp_path / "it.svg")
+    root = ElementTree.parse(tmp_path / "it.svg").getroot()
+    assert len(root.findall("{http://www.w3.org/2000/svg}image")) == 4
+    words = " ".join(e.text or "" for e in root.iter("{http://www.w3.org/2000/svg}text"))
+    assert PIXEL in words and f"#{f}:" in words and "→ 0.00" in words and "L0 50 → 49" in words
 
 
 # ---- a server that does not answer

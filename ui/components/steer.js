@@ -363,6 +363,23 @@ function mount(root) {
     find(".reset").focus({ preventScroll: true });
   });
 
+  // The pictures and what was done, for a paper.
+  find(".figure").onclick = () => {
+    if (!built) return;
+    const panels = ["original", "reconstruction", "steered", "difference"].map((name) => ({
+      canvas: canvas(name), title: name, below: find(`.says[data-of=${name}]`)?.textContent ?? "what changed, ±0.5",
+    }));
+    const list = [...mine.edits].map(([f, v]) => `#${f}: ${mine.before(f).toFixed(2)} → ${v.toFixed(2)}`);
+    const edits = list.length > 8 ? `${list.slice(0, 8).join(", ")} and ${list.length - 8} more` : list.join(", ") || "none";
+    const { l0, pearson, pearsonSteered } = root.dataset;
+    takeHome(figureSvg("A picture steered by its features", panels, [
+      `Model ${data.model.split("@")[0]}, ${link.mode} mode, L0 ${code.index.length} → ${l0}, Pearson(original, reconstruction) ${(+pearson).toFixed(4)}, ` +
+        `(original, steered) ${(+pearsonSteered).toFixed(4)}.`,
+      `Edits: ${edits}${mine.solo ? `; only ${mine.solo.size} features on` : ""}.`,
+      ...(opinions ? [`Below the pictures: the classifier's class and its probability. ${data.judge.said}`] : []),
+    ], FULL), "steered.svg", "image/svg+xml");
+  };
+
   function step(done, event) {
     if (!done) return;
     lay();
@@ -495,7 +512,7 @@ function mount(root) {
     link.sentAt = performance.now();
     const edits = { seq: ++link.seq, ...link.waiting };
     link.told = { seq: link.seq, what: told(Edits.key(mine.snap()), link.mode) };
-    sae.toPython(() => send("edits", edits));
+    sae.toPython(() => send("edits", edits), root.getRootNode().host ?? root);
     link.waiting = null;
     clearTimeout(timer);
     timer = setTimeout(() => { if (root.isConnected && underWay()) tell(); }, PATIENCE_MS + 100);
