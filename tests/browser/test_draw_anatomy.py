@@ -347,7 +347,9 @@ def dropped(page: Page, data: bytes, kind: str = "image/png") -> np.ndarray:
     """The picture that Python made of a file, once the pad shows it too."""
     before = page.url
     drop(page, data, "picture", kind)
-    page.wait_for_function("before => location.href !== before", arg=before, timeout=15_000)
+    page.wait_for_function(
+        "before => location.href !== before && location.href.includes('image=px-')", arg=before, timeout=15_000
+    )
     expect(page.get_by_test_id("refused")).to_be_hidden()
     page.wait_for_timeout(1200)
     x = picture_in_url(page)
