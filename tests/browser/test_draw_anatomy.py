@@ -409,6 +409,16 @@ def test_what_is_dropped_becomes_what_an_upload_becomes(page: Page, app: str) ->
     assert len({*first} & {*second}) >= 45
 
 
+def test_what_is_dropped_replaces_a_drawing(page: Page, app: str) -> None:
+    opened(page, app)
+    clear(page)
+    stroke(page, *SEVEN)
+    page.wait_for_url(re.compile("image=px-"), timeout=15_000)
+    page.wait_for_timeout(500)
+    own = np.round(state.find_picture("digits-test-20").x * 255).astype(np.uint8).reshape(28, 28)
+    assert np.array_equal(np.round(dropped(page, png(own)) * 255), own.ravel())
+
+
 def test_a_cell_of_the_code_map_is_its_tile(page: Page, app: str) -> None:
     opened(page, app)
     tile, code_map = page.get_by_test_id("tile").nth(4), page.get_by_test_id("code-map")

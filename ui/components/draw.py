@@ -28,8 +28,9 @@ def take_drawing() -> None:
     used.
     """
     drawing, dropped = (state.component_value(KEY, name) for name in ("drawing", "dropped"))
-    value: Any = max((v for v in (drawing, dropped) if v), key=lambda v: v.get("seq", 0), default=None)
-    if value is None or value.get("seq") == st.session_state.get("draw_seq"):
+    value: Any = max((v for v in (drawing, dropped) if v), key=_seq, default=None)
+    # Of both, what was taken already or is older: a drawing that a dropped picture replaced stays where it was sent.
+    if value is None or _seq(value) <= st.session_state.get("draw_seq", 0):
         return
     st.session_state["draw_seq"] = value["seq"]
     st.session_state["draw_refused"] = None
@@ -44,6 +45,11 @@ def take_drawing() -> None:
         st.session_state["draw_refused"] = {"seq": value["seq"], "why": str(e), "beside": beside}
     except (KeyError, TypeError, ValueError, binascii.Error) as e:
         st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon=":material/warning:")
+
+
+def _seq(value: Any) -> int:
+    seq = value.get("seq") if isinstance(value, dict) else None
+    return seq if isinstance(seq, int) else 0
 
 
 def _take_drawn(value: dict[str, Any]) -> None:
