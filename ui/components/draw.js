@@ -367,9 +367,11 @@ function mount(parent) {
     else if (other) redraw();
     if (from !== null && from === pad.seq) pad.key = key;
     if (sent !== null && data.seq >= sent) answered();
-    if (pad.dropped && data.seq >= pad.dropped.seq) { // every message would carry it along
+    if (pad.dropped && data.seq >= pad.dropped.seq) {
+      // Every message would carry it along. Not at once: a message that is sent before the address has followed brings
+      // the old address along, which Python takes for a step back.
       pad.dropped = null;
-      sae.toPython(() => send("dropped", null), host);
+      setTimeout(() => { if (!pad.dropped) sae.toPython(() => send("dropped", null), host); }, 1500);
     }
     if (data.refused?.seq === pad.seq) refuse(data.refused.why);
     else if (other || data.picture.key !== before) refuse("");
