@@ -355,6 +355,8 @@ function mount(parent) {
       // base: the picture under the strokes, and `ref` its name; key: the picture that Python has of this pad.
       // replaced: up to which drawing nothing of it is in the pad any more.
       pads.set(data.id, { strokes: [], base: null, ref: null, dropped: null, past: [], future: [], key: null, seq: data.seq, replaced: data.seq,
+        // The brush is MNIST's: a digit drawn over 70 % of the pad has strokes of 2.2 pixels when it is prepared, and MNIST's
+        // are 2.0 to 2.9 (the middle half), 48 % of their ink full in both.
         pointer: null, pen: [RASTER / 2, RASTER / 2], brush: 19, erase: false });
     }
     const other = pad !== pads.get(data.id);
