@@ -417,7 +417,7 @@ function mount(root) {
   function label() {
     if (!mine) return;
     const c = groupClass(), only = find(".only"), chosen = picked(data.model).length;
-    find(".group").hidden = !data.groups && !chosen;
+    find(".group").hidden = !data.groups && !chosen && !data.judge;
     only.hidden = c === null;
     find(".most").hidden = !data.groups || mine.group === PICKED;
     if (c === null) return;
