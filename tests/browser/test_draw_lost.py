@@ -6,8 +6,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
-import sys
 import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +15,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from benchmarks.browser import ROOT, dashboard
+from benchmarks.browser import dashboard
 from tests.browser.test_draw import DRAW, SEVEN, clear, picture_in_url, ready, stroke
 
 LINE = ((0.2, 0.5), (0.8, 0.5))
@@ -112,19 +110,13 @@ def test_a_drawing_survives_a_new_server(own: tuple[Page, str, int]) -> None:
     page.wait_for_timeout(1000)
     stroke(page, *LINE)
     page.wait_for_timeout(500)
-    port = str(urllib.parse.urlparse(address).port)
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", port]
-    again = subprocess.Popen([*command, "--server.headless", "true", "--server.fileWatcherType", "none"], cwd=ROOT)
-    try:
+    with dashboard(port=urllib.parse.urlparse(address).port):
         after = same_picture(page, 60_000)
         assert not np.array_equal(after, before)
         assert "data=digits" in page.url
         stroke(page, (0.2, 0.2), (0.2, 0.8))
         page.wait_for_timeout(500)
         assert not np.array_equal(same_picture(page), after)
-    finally:
-        again.terminate()
-        again.wait(10)
 
 
 class Wire:

@@ -7,7 +7,7 @@ function anatomy(root, refresh, open) {
   const canvas = find(".sheet"), cells = find(".cells"), slider = find(".terms"), hint = find(".hint"), play = find(".play");
   const sheet = document.createElement("canvas"), corner = document.createElement("canvas"), more = find(".open");
   let model = null, at = null, code = { index: [], value: [] }, total = null; // of the features that are active now
-  let bias = null, lead = 0; // the bias' picture, and how many tiles it has before those of the features: one, or none if it is 0
+  let bias = null, peak = 0, lead = 0; // the bias' picture, its largest magnitude, and how many tiles it has before those of the features: one, or none if it is 0
   let norms = null, largest = null; // of each decoder row that is here: squared length, largest magnitude of its picture
   let terms = null, flipped = new Set(); // so many of the first terms are in (null: all); these the other way round
   let order = "energy", shared = true, columns = 1, room = 0, colours = null, notes = {}, timer = null;
@@ -39,6 +39,7 @@ function anatomy(root, refresh, open) {
     norms = new Float64Array(model.n);
     for (let f = 0, i = 0; f < model.n; f++) for (let j = 0; j < model.d_in; j++, i++) norms[f] += model.D[i] ** 2;
     bias = sae.biasPicture(model);
+    peak = bias.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
     lead = model.c.some((v) => v !== 0) ? 1 : 0;
     looked = null;
     if (!another) return;
@@ -85,7 +86,6 @@ function anatomy(root, refresh, open) {
       sae.write(find(".exact"), h ? `All ${n} terms${lead ? " and the bias" : " (this model has no bias)"}, added one by one in float32 in this order, ` +
         `differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact.toExponential(1)}.` : "");
     }
-    const peak = bias.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
     let top = lead ? peak : 0;
     for (let j = 0; j < n; j++) top = Math.max(top, Math.abs(code.value[j]) * of(largest, j));
     if (lead) sae.paint(corner, bias, shared ? top : peak);
