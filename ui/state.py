@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ DEFAULT_MODEL = "topk-1024-k50"
 EXAMPLE = 11
 """index of the image with which Draw and Steer open"""
 _KEYS = ("model", "data", "image", "feature")
+_LATE = 1.0
+"""seconds within which a message may still bring the URL from before the last choice"""
 _MARKDOWN = re.compile(r"([\\`*_~\[\](){}<>#!|$&+]|:(?=\S))")
 
 
@@ -259,18 +262,23 @@ def _chosen() -> dict[str, str]:
 def _take_url(page: str) -> None:
     """The URL wins where it differs from what we wrote last: a deep link, or the Back button.
 
-    Not when it came with one of our own links: what was chosen after that link was drawn is newer.
+    Not when it came with one of our own links: what was chosen after that link was drawn is newer. Nor when it is the
+    one that we have only just replaced: the browser sent that before it knew (and who steps back that soon, twice).
     """
     there, moved = _in_url(), st.session_state.get("page") != page
     by_link = moved and there in st.session_state.get("linked", [])
-    if there and there != st.session_state.get("written_url") and not by_link:
+    late = there in [url for at, url in st.session_state.get("replaced_urls", []) if time.monotonic() - at < _LATE]
+    if there and there != st.session_state.get("written_url") and not by_link and not late:
         for key in _KEYS:
             st.session_state[f"chosen_{key}"] = there.get(key)
     st.session_state["page"], st.session_state["linked"] = page, []
 
 
 def _write_url() -> None:
-    chosen = _chosen()
+    chosen, before, now = _chosen(), st.session_state.get("written_url"), time.monotonic()
+    if before != chosen:
+        replaced = st.session_state.get("replaced_urls", [])
+        st.session_state["replaced_urls"] = [(at, u) for at, u in replaced if now - at < _LATE] + [(now, before)]
     st.session_state["written_url"] = chosen
     if _in_url() != chosen:
         st.query_params.from_dict({k: v for k, v in st.query_params.items() if k not in _KEYS} | chosen)

@@ -141,14 +141,14 @@ class Wire:
         else:
             self.ends[way](message)
 
-    def free(self, way: str, n: int | None = None) -> None:
+    def free(self, way: str, n: int | None = None, wait: int = 600) -> None:
         """Let the first n through; all, and what comes after them, without n."""
         if n is None:
             self.held.discard(way)
         messages, self.waiting[way] = self.waiting[way][:n], self.waiting[way][n:] if n is not None else []
         for message in messages:
             self.ends[way](message)
-        self.page.wait_for_timeout(600)
+        self.page.wait_for_timeout(wait)
 
 
 @pytest.fixture
@@ -177,6 +177,29 @@ def test_who_leaves_the_page_is_not_called_back_to_send_a_drawing(page: Page, wi
     arrived(page, "Draw")
     ready(page)
     same_picture(page)
+
+
+@pytest.mark.parametrize(("ms", "kept"), [(50, True), (300, True), (1500, False)])
+def test_a_link_clicked_before_the_address_followed_the_drawing(page: Page, wire: Wire, ms: int, kept: bool) -> None:
+    clear(page)
+    stroke(page, *SEVEN)
+    first = same_picture(page)
+    page.wait_for_timeout(1000)
+    wire.held = {"up"}
+    stroke(page, *LINE)
+    page.wait_for_timeout(300)
+    go(page, "Steer")  # with the address from before the stroke
+    page.wait_for_timeout(300)
+    assert len(wire.waiting["up"]) == 2
+    wire.free("up", 1, wait=ms)
+    wire.free("up")
+    arrived(page, "Steer")
+    page.wait_for_timeout(500)
+    go(page, "Draw")
+    arrived(page, "Draw")
+    ready(page)
+    # After a second it cannot be told from a step back; then the pad goes with it.
+    assert np.array_equal(same_picture(page), first) != kept
 
 
 def test_a_picture_chosen_before_a_stroke_and_shown_after_it(page: Page, wire: Wire) -> None:
@@ -229,6 +252,7 @@ def test_clear_then_back_brings_the_example_back(page: Page, app: str) -> None:
     page.wait_for_timeout(500)
     before = same_picture(page)
     clear(page)
+    page.wait_for_timeout(1200)  # before that it could be a message that was sent before the page was told
     page.go_back()
     expect(page).to_have_url(re.compile("image=digits-test-11"), timeout=15_000)
     page.wait_for_timeout(500)

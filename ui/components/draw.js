@@ -344,7 +344,7 @@ function mount(parent) {
   function load({ key, levels }) {
     lift();
     if (pad.base || pad.strokes.length) remember();
-    Object.assign(pad, { base: key === null ? null : sae.fromBase64(levels), ref: key, key, strokes: [], pointer: null, replaced: pad.seq });
+    Object.assign(pad, { base: key === null ? null : sae.fromBase64(levels), ref: key, key, at: pad.seq, strokes: [], pointer: null, replaced: pad.seq });
     redraw();
   }
 
@@ -353,8 +353,9 @@ function mount(parent) {
     send = setStateValue;
     if (!pads.has(data.id)) {
       // base: the picture under the strokes, and `ref` its name; key: the picture that Python has of this pad.
-      // replaced: up to which drawing nothing of it is in the pad any more.
-      pads.set(data.id, { strokes: [], base: null, ref: null, dropped: null, past: [], future: [], key: null, seq: data.seq, replaced: data.seq,
+      // at: the drawing that was the last one when the pad was that picture. replaced: up to which drawing nothing of it
+      // is in the pad any more.
+      pads.set(data.id, { strokes: [], base: null, ref: null, dropped: null, past: [], future: [], key: null, seq: data.seq, at: data.seq, replaced: data.seq,
         // The brush is MNIST's: a digit drawn over 70 % of the pad has strokes of 2.2 pixels when it is prepared, and MNIST's
         // are 2.0 to 2.9 (the middle half), 48 % of their ink full in both.
         pointer: null, pen: [RASTER / 2, RASTER / 2], brush: 19, erase: false });
@@ -365,9 +366,12 @@ function mount(parent) {
     // `from` is the drawing this picture was made of: our own, or one that has been overtaken, is not loaded again; one
     // that another picture has replaced here is.
     const { key, from } = data.picture, before = pad.key;
-    if (key !== pad.key && (from === null || from <= pad.replaced)) load(data.picture);
+    if (data.refused?.seq === pad.seq) pad.at = pad.seq; // it never came into the pad
+    // Python has had our last drawing, and has another picture: somebody stepped back.
+    const overruled = from === null && data.seq >= pad.seq && pad.seq > pad.at;
+    if (overruled || (key !== pad.key && (from === null || from <= pad.replaced))) load(data.picture);
     else if (other) redraw();
-    if (from !== null && from === pad.seq) pad.key = key;
+    if (from !== null && from === pad.seq) Object.assign(pad, { key, at: pad.seq });
     if (sent !== null && data.seq >= sent) answered();
     if (pad.dropped && data.seq >= pad.dropped.seq) {
       // Every message would carry it along. Not at once: a message that is sent before the address has followed brings
