@@ -202,7 +202,7 @@ def test_the_worst_reconstructed_come_first() -> None:
 def test_a_taken_image_is_marked_and_leads_on() -> None:
     of_it = np.flatnonzero(load_dataset("digits", "test").labels == 4)
     at = _open(chosen_digit="4")
-    at.query_params["image"] = f"digits-test-{of_it[2]}"
+    at.session_state["chosen_image"] = f"digits-test-{of_it[2]}"
     at.run()
     assert [t["chosen"] for t in _sent(at, "digit-images")][:4] == [False, False, True, False]
     assert any(f"Image {of_it[2]} of digits/test, a 4" in c.value for c in at.caption)

@@ -103,12 +103,12 @@ def test_edits_come_back_with_their_picture() -> None:
     send(at, edits={f: 0})
     edited, model = numbers(at), sent_to_strips(at)["model"]
     at.switch_page("pages/1_Draw.py").run()
-    at.query_params["image"] = "digits-test-4"
+    at.session_state["chosen_image"] = "digits-test-4"
     at.switch_page(PAGE).run()
     assert sent_to_strips(at)["model"] == model
     assert sent_to_strips(at)["edits"] == {}
     assert numbers(at)["Largest change"] == "0.0000"
-    at.query_params["image"] = IMAGE
+    at.session_state["chosen_image"] = IMAGE
     at.run()
     assert sent_to_strips(at)["edits"] == {str(f): 0.0}
     assert numbers(at) == edited
@@ -119,7 +119,7 @@ def test_edits_that_come_late_stay_with_the_picture_they_were_made_for() -> None
     send(at, ref="digits-test-4", edits={5: 1})
     assert numbers(at)["Largest change"] == "0.0000"
     assert sent_to_strips(at)["seq"] == 1
-    at.query_params["image"] = "digits-test-4"
+    at.session_state["chosen_image"] = "digits-test-4"
     assert sent_to_strips(at.run())["edits"] == {"5": 1.0}
 
 
@@ -165,12 +165,12 @@ def test_edits_of_another_model_are_held_against_that_model() -> None:
     model, at = state.models()[0]["exp3-kl-98-rho0.1"], opened()
     send(at, model=model.id, edits={500: 1})
     assert any("there is no feature 500: this SAE has 0 to 97" in w.value for w in at.warning)
-    at.query_params["model"] = model.name
+    at.session_state["chosen_model"] = model.name
     assert not at.run().exception, at.exception
     assert sent_to_strips(at)["model"] == model.id and sent_to_strips(at)["edits"] == {}
     send(at, model=state.models()[0]["topk-1024-k50"].id, edits={500: 1})
     assert not at.warning
-    at.query_params["model"] = "topk-1024-k50"
+    at.session_state["chosen_model"] = "topk-1024-k50"
     assert sent_to_strips(at.run())["edits"] == {"500": 1.0}
 
 
@@ -369,7 +369,7 @@ def test_a_recipe_leaves_the_address_when_something_else_is_shown() -> None:
     ):
         assert "recipe" not in send(shown(), **other).query_params
     at = shown()
-    at.query_params["image"] = "digits-test-4"
+    at.session_state["chosen_image"] = "digits-test-4"
     assert "recipe" not in at.run().query_params
     at = shown()
     at.button("recipe_keep").click().run()

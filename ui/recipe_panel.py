@@ -28,11 +28,12 @@ def take_recipe() -> None:
     packed = st.query_params.get("recipe")
     if not packed or packed == st.session_state.get("recipe_taken"):
         return
-    st.session_state["recipe_taken"], st.session_state["recipe_made"] = packed, None
+    st.session_state["recipe_made"] = None
     try:
         use(recipes.unpack(packed))
     except (ValueError, DataError) as e:
         _problem(f"The recipe in this address cannot be used: {e}")
+    st.session_state["recipe_taken"] = packed
 
 
 def _problem(text: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from sae_core import store
 from sae_core.datasets import (
@@ -41,8 +41,6 @@ DEFAULT_MODEL = "topk-1024-k50"
 EXAMPLE = 11
 """index of the image with which Draw and Steer open"""
 _KEYS = ("model", "data", "image", "feature")
-_LATE = 1.0
-"""seconds within which a message may still bring the URL from before the last choice"""
 _MARKDOWN = re.compile(r"([\\`*_~\[\](){}<>#!|$&+]|:(?=\S))")
 
 
@@ -171,7 +169,7 @@ def setup(title: str) -> Choice:
     """
     st.set_page_config(page_title=f"{title} · {NAME}", page_icon=ICON, layout="wide")
     st.html("<style>.stMainBlockContainer { padding-top: 3.5rem; }</style>")  # more of a page above the fold
-    _take_url(title)
+    _take_url()
     st.title(title, anchor=False)
     navigation = st.sidebar.container()
     found, broken = models()
@@ -217,9 +215,7 @@ def drawn(x: np.ndarray, what: str) -> Picture:
 
 def link(page: str, label: str, **options: Any) -> None:
     """A link to a page of ours that takes the choices with it, so that Back leads to them in one step."""
-    params = _chosen()
-    st.session_state.setdefault("linked", []).append(params)
-    st.page_link(page, label=label, query_params=params or None, **options)
+    st.page_link(page, label=label, query_params=_chosen() or None, **options)
 
 
 def plain(text: object, most: int = 300) -> str:
@@ -259,26 +255,26 @@ def _chosen() -> dict[str, str]:
     return {k: v for k in _KEYS if (v := st.session_state.get(f"chosen_{k}")) is not None}
 
 
-def _take_url(page: str) -> None:
-    """The URL wins where it differs from what we wrote last: a deep link, or the Back button.
+def _take_url() -> None:
+    """The URL wins where somebody came with it: a deep link, or a step back or forward in the browser's history.
 
-    Not when it came with one of our own links: what was chosen after that link was drawn is newer. Nor when it is the
-    one that we have only just replaced: the browser sent that before it knew (and who steps back that soon, twice).
+    Any other message brings the URL along as the browser knew it when it was sent, by a link as it was drawn: what was
+    chosen since is newer.
     """
-    there, moved = _in_url(), st.session_state.get("page") != page
-    by_link = moved and there in st.session_state.get("linked", [])
-    late = there in [url for at, url in st.session_state.get("replaced_urls", []) if time.monotonic() - at < _LATE]
-    if there and there != st.session_state.get("written_url") and not by_link and not late:
+    there, written = _in_url(), st.session_state.get("written_url")
+    if there and there != written and (written is None or _by_history()):
         for key in _KEYS:
             st.session_state[f"chosen_{key}"] = there.get(key)
-    st.session_state["page"], st.session_state["linked"] = page, []
+
+
+def _by_history() -> bool:
+    context = get_script_run_ctx()
+    # Where Streamlit does not say, a step back must work; a choice made while the page is slow could then be undone.
+    return bool(getattr(context, "is_history_navigation", True))
 
 
 def _write_url() -> None:
-    chosen, before, now = _chosen(), st.session_state.get("written_url"), time.monotonic()
-    if before != chosen:
-        replaced = st.session_state.get("replaced_urls", [])
-        st.session_state["replaced_urls"] = [(at, u) for at, u in replaced if now - at < _LATE] + [(now, before)]
+    chosen = _chosen()
     st.session_state["written_url"] = chosen
     if _in_url() != chosen:
         st.query_params.from_dict({k: v for k, v in st.query_params.items() if k not in _KEYS} | chosen)
@@ -384,6 +380,6 @@ def follow_feature(key: str) -> None:
     """Go to a feature's page when one was opened in the mounted component `key`."""
     value = component_value(key, "feature")
     if value and value != st.session_state.get(f"followed_{key}"):
-        st.session_state[f"followed_{key}"] = value
         choose(feature=int(value["feature"]))
+        st.session_state[f"followed_{key}"] = value
         st.switch_page("pages/2_Features.py", query_params=_chosen())

@@ -179,8 +179,8 @@ def test_who_leaves_the_page_is_not_called_back_to_send_a_drawing(page: Page, wi
     same_picture(page)
 
 
-@pytest.mark.parametrize(("ms", "kept"), [(50, True), (300, True), (1500, False)])
-def test_a_link_clicked_before_the_address_followed_the_drawing(page: Page, wire: Wire, ms: int, kept: bool) -> None:
+@pytest.mark.parametrize("ms", [50, 300, 1500])
+def test_a_link_clicked_before_the_address_followed_the_drawing(page: Page, wire: Wire, ms: int) -> None:
     clear(page)
     stroke(page, *SEVEN)
     first = same_picture(page)
@@ -198,8 +198,7 @@ def test_a_link_clicked_before_the_address_followed_the_drawing(page: Page, wire
     go(page, "Draw")
     arrived(page, "Draw")
     ready(page)
-    # After a second it cannot be told from a step back; then the pad goes with it.
-    assert np.array_equal(same_picture(page), first) != kept
+    assert not np.array_equal(same_picture(page), first)
 
 
 def test_a_picture_chosen_before_a_stroke_and_shown_after_it(page: Page, wire: Wire) -> None:
@@ -252,7 +251,6 @@ def test_clear_then_back_brings_the_example_back(page: Page, app: str) -> None:
     page.wait_for_timeout(500)
     before = same_picture(page)
     clear(page)
-    page.wait_for_timeout(1200)  # before that it could be a message that was sent before the page was told
     page.go_back()
     expect(page).to_have_url(re.compile("image=digits-test-11"), timeout=15_000)
     page.wait_for_timeout(500)

@@ -374,10 +374,8 @@ function mount(parent) {
     if (from !== null && from === pad.seq) Object.assign(pad, { key, at: pad.seq });
     if (sent !== null && data.seq >= sent) answered();
     if (pad.dropped && data.seq >= pad.dropped.seq) {
-      // Every message would carry it along. Not at once: a message that is sent before the address has followed brings
-      // the old address along, which Python takes for a step back.
       pad.dropped = null;
-      setTimeout(() => { if (!pad.dropped) sae.toPython(() => send("dropped", null), host); }, 1500);
+      sae.toPython(() => send("dropped", null), host); // every message would carry it along
     }
     if (data.refused?.seq === pad.seq) refuse(data.refused.why);
     else if (other || data.picture.key !== before) refuse("");

@@ -32,8 +32,7 @@ def take_drawing() -> None:
     # Of both, what was taken already or is older: a drawing that a dropped picture replaced stays where it was sent.
     if value is None or _seq(value) <= st.session_state.get("draw_seq", 0):
         return
-    st.session_state["draw_seq"] = value["seq"]
-    st.session_state["draw_refused"] = None
+    refused = None
     try:
         if value is dropped:
             # No `draw_ref`: the pad does not have this picture yet.
@@ -41,10 +40,13 @@ def take_drawing() -> None:
         else:
             _take_drawn(value)
     except PictureError as e:  # said beside the pad as long as this picture is there
-        beside = st.session_state.get("chosen_image")
-        st.session_state["draw_refused"] = {"seq": value["seq"], "why": str(e), "beside": beside}
+        refused = {"seq": value["seq"], "why": str(e), "beside": st.session_state.get("chosen_image")}
     except (KeyError, TypeError, ValueError, binascii.Error) as e:
         st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon=":material/warning:")
+    st.session_state["draw_refused"] = refused
+    # Last, as Streamlit may end this run at any use of its state when a newer message waits: the drawing of a run that
+    # came no further than this is taken, or sent, again.
+    st.session_state["draw_seq"] = value["seq"]
 
 
 def _seq(value: Any) -> int:

@@ -104,7 +104,6 @@ def _take_edits(choice: state.Choice) -> None:
     value: Any = state.component_value(KEY, "edits")
     if not value or value.get("seq") == st.session_state.get("steer_seq"):
         return
-    st.session_state["steer_seq"] = value.get("seq")
     try:
         place = (str(value["model"]), str(value["ref"]))
         made = _checked(value, _latents(choice, place[0]))
@@ -112,9 +111,10 @@ def _take_edits(choice: state.Choice) -> None:
         st.warning(
             f"The last change could not be read, so those before it stay: {state.plain(e)}", icon=":material/warning:"
         )
-        return
-    before: Steering | None = st.session_state.get("steered", {}).get(place)
-    _keep(place, replace(made, push=before.push if before else None))
+    else:
+        before: Steering | None = st.session_state.get("steered", {}).get(place)
+        _keep(place, replace(made, push=before.push if before else None))
+    st.session_state["steer_seq"] = value.get("seq")  # last: a run may end anywhere before it, and is done again
 
 
 def _latents(choice: state.Choice, model_id: str) -> int:
