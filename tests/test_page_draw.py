@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
 from sae_core import load, store
@@ -19,6 +20,7 @@ from sae_core.metrics import pearson
 from sae_core.preprocess import prepare
 from tests.test_pages import open_page
 from ui import state
+from ui.components import draw
 from ui.components.model import _wanted
 
 SIDE = 224
@@ -64,6 +66,21 @@ def test_a_drawing_is_prepared_by_python_and_chosen() -> None:
     assert shown.value == f"{float(pearson(batch, sae(batch).x_hat)[0]):.4f}"
     assert sent_to_pad(at)["seq"] == 1
     assert sent_to_pad(at)["picture"]["from"] == 1, "the pad would load its own drawing again"
+
+
+def test_a_drawing_of_a_run_that_was_ended_is_taken_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    at, ended = open_page("pages/1_Draw.py"), []
+
+    def interrupted(picture: np.ndarray) -> np.ndarray:
+        if not ended:  # as Streamlit does when a newer message waits
+            ended.append(True)
+            raise StopException
+        return prepare(picture)
+
+    monkeypatch.setattr(draw, "prepare", interrupted)
+    send(at, px=base64.b64encode(a_seven().tobytes()).decode())
+    assert ended and not at.run().exception, at.exception
+    assert np.array_equal(state.find_picture(at.session_state["chosen_image"]).x, prepare(a_seven() / 255))
 
 
 def test_a_dataset_image_passes_through_unchanged() -> None:

@@ -19,6 +19,7 @@ def pick_picture(choice: state.Choice, empty: bool = False) -> None:
     except DataError as e:
         st.info(str(e), icon=":material/info:")
         return
+    shown = None if empty else _index(choice)
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
         # Another key for another picture: a widget keeps its own value otherwise.
@@ -27,11 +28,11 @@ def pick_picture(choice: state.Choice, empty: bool = False) -> None:
             f"Image of {data}/test (0 to {len(images) - 1:,})",
             min_value=0,
             max_value=len(images) - 1,
-            value=None if empty else _index(choice),
+            value=shown,
             placeholder="none" if empty else picture.what,
             key=key,
             on_change=_pick_index,
-            args=(key, data),
+            args=(key, data, shown),
             width=230,
         )
         st.button("Another", on_click=_pick_next, args=(choice, len(images)), help="The next image of this split")
@@ -61,9 +62,10 @@ def _index(choice: state.Choice) -> int | None:
     return int(match[1]) if match else None
 
 
-def _pick_index(key: str, data: str) -> None:
+def _pick_index(key: str, data: str, shown: int | None) -> None:
     value = st.session_state[key]
-    if value is not None:
+    # A message sent before the page was told of another picture makes Streamlit take this one's number for a new one.
+    if value is not None and value != shown:
         state.choose(image=f"{data}-test-{value}")
 
 
