@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from playwright.sync_api import Page, expect
 
 from benchmarks.browser import dashboard
-from sae_core import load
+from sae_core import load, store
 from sae_core.checkpoints import train_or_load
 from sae_core.datasets import load_dataset
 from sae_core.metrics import pearson
@@ -20,7 +21,8 @@ from sae_core.sae import registry
 from sae_core.training import TrainOptions
 from tests.browser.test_draw import DRAW, SEVEN, numbers, picture_in_url, ready, shown_pearson, stroke
 from tests.browser.test_steer import answered, grab, live, pixels, same_numbers
-from ui.components.model import MOST
+from ui import state
+from ui.components.model import MOST, part
 
 D_SAE = MOST + 104
 MODELS = {"topk": registry()["topk"].Config(d_sae=D_SAE, k=20), "relu_l1": registry()["relu_l1"].Config(d_sae=D_SAE)}
@@ -123,6 +125,39 @@ def test_one_question_is_under_way(page: Page, app: str) -> None:
     for i, seq in enumerate(asked):
         at = heard.index(["asked", seq])
         assert all(["answered", before] in heard[:at] for before in asked[1:i]), heard
+
+
+ROWS = """([name, parts]) => {
+  const sae = globalThis.__saeEngine, [id] = [...sae.models.keys()].filter((id) => id.startsWith(name));
+  for (const part of parts) sae.putModel(sae.fromBase64(part));
+  const model = sae.models.get(id);
+  const row = (f) => [...sae.decode(model, { index: [f], value: [1] }, false).subarray(380, 420)].map(Math.fround);
+  return [model.names, model.names.map(row), [...model.b], [...model.W].slice(400 * model.n, 401 * model.n)];
+}"""
+
+
+def test_the_browser_keeps_the_rows_that_came_last(page: Page, app: str, large: Path) -> None:
+    page.goto(f"{app}/Draw?model=large-topk&data=digits&image={IMAGE}")
+    ready(page)
+    settled(page)
+    c = store.read(large / "large-topk")
+    model, form = state.Model(c.name, c.hash, c.path), load(large / "large-topk").inference_form()
+    came = [
+        list(range(0, 1300)),
+        list(range(2000, 2900)),
+        [*range(100, 400), *range(3000, 3500)],
+        list(range(2, 4200, 300)),
+    ]
+    messages = [base64.b64encode(part(model, features, 0)).decode() for features in came]
+    names, rows, b, w = page.evaluate(ROWS, ["large-topk", messages])
+    wanted = set(came[3])
+    age = {f: turn for turn, features in enumerate(came) for f in features}
+    older = sorted(age.keys() - wanted, key=lambda f: (-age[f], f))[:1024]
+    assert names == sorted({*wanted, *older})
+    D, W = (m.astype(np.float16).astype(np.float32) for m in (form.D, form.W))
+    np.testing.assert_array_equal(np.array(rows, np.float32), D[names, 380:420])
+    np.testing.assert_array_equal(np.array(w, np.float32), W[400, names])
+    np.testing.assert_array_equal(np.array(b, np.float32), form.b[names])
 
 
 def test_start(page: Page, app: str, large: Path) -> None:

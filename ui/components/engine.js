@@ -5,8 +5,10 @@
 // picture of h or h_hat. The names are those of sae_core.sae.SAE: read, encode, decode, picture.
 const sae = (globalThis.__saeEngine ??= (() => {
   const SIDE = 28, PIXELS = SIDE * SIDE, APART_MS = 25;
+  const OLDER_ROWS = 1024; // of a model in parts: kept beside those that came last
   const models = new Map();
   const waiting = new Map(); // model id -> Set of callbacks
+  let parts = 0; // that have come: how old a row is
 
   // ---- models
 
@@ -38,7 +40,8 @@ const sae = (globalThis.__saeEngine ??= (() => {
     for (const layer of layers) layer.W = halves(layer.n_in * layer.n_out);
     const b = floats(n), c = floats(d_in);
     for (const layer of layers) layer.b = floats(layer.n_out);
-    const found = { ...head, names, W, D, b, c };
+    const found = { ...head, names, W, D, b, c, age: names && new Map(names.map((f) => [f, parts])) };
+    parts++;
     const model = names && here ? joined(here, found) : found;
     if (model !== here) Object.assign(model, { n: model.b.length, pre: new Float64Array(model.b.length), sprites: new Map() });
     if (names) model.place = new Map(model.names.map((f, i) => [f, i]));
@@ -65,11 +68,14 @@ const sae = (globalThis.__saeEngine ??= (() => {
   const same = (a, b) => a !== null && b !== null && a.every((v, i) => v === b[i]);
   const place = (model, f) => (model.names ? model.place.get(f) : f);
 
+  // The rows that came last and, beside them, the newest of those that came before.
   function joined(here, more) {
-    const names = [...new Set([...here.names, ...more.names])].sort((p, q) => p - q), m = names.length, { d_in } = here;
-    if (m === here.names.length) return here;
-    const all = { ...here, names, W: new Float32Array(d_in * m), D: new Float32Array(m * d_in), b: new Float32Array(m) };
-    const from = new Map(more.names.map((f, i) => [f, i]));
+    const { d_in } = here, from = new Map(more.names.map((f, i) => [f, i])), age = (f) => here.age.get(f);
+    const others = here.names.filter((f) => !from.has(f)).sort((p, q) => age(q) - age(p)).slice(0, OLDER_ROWS);
+    const names = [...more.names, ...others].sort((p, q) => p - q), m = names.length;
+    more.age = new Map([...others.map((f) => [f, age(f)]), ...more.age]);
+    if (m === here.names.length && names.every((f, i) => f === here.names[i])) return Object.assign(here, { age: more.age });
+    const all = { ...here, names, age: more.age, W: new Float32Array(d_in * m), D: new Float32Array(m * d_in), b: new Float32Array(m) };
     names.forEach((f, to) => {
       const part = from.has(f) ? more : here, i = from.get(f) ?? here.place.get(f), n = part.b.length;
       for (let r = 0; r < d_in; r++) all.W[r * m + to] = part.W[r * n + i];

@@ -3,7 +3,6 @@
 
 const SHOWN = 200; // strips; a code with more active features shows its strongest
 const FULL = 0.5; // the change that the difference shows in full colour
-const LARGEST = 1e6; // of a value that is typed
 const KEPT = 50; // pictures whose edits are kept, as many as Python keeps
 const PATIENCE_MS = 5000; // after which an answer counts as lost
 const PICKED = "picked", EFFECT = "effect"; // groups beside the classes: picked on the wall; the picture's own, by effect
@@ -206,7 +205,7 @@ function mount(root) {
         <button class="wider" type="button" data-testid="strip-wider" title="Let this slider go twice as far" aria-label="Wider: the slider of feature ${f}">Wider</button>`;
       const to = line.querySelector(".to"), times = line.querySelector(".times");
       const put = (v, event, again, rule) => {
-        if (!Number.isFinite(v) || Math.abs(v) > LARGEST || Math.abs(rule?.value ?? 0) > LARGEST) { say("That is no number that a feature can have here."); return; }
+        if (!Number.isFinite(v) || Math.max(Math.abs(v), Math.abs(rule?.value ?? 0)) > data.reach) { say("That is no number that a feature can have here."); return; }
         mine.set(f, Math.fround(v), rule); // as Python computes
         renew(f, again);
         changed(event);

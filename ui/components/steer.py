@@ -146,6 +146,8 @@ def _checked(value: dict[str, Any], d_sae: int) -> Steering:
 
 def strips(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
     """Mount the strips for the chosen picture and model, with what the classifier says."""
+    from sae_core.steering import REACH
+
     low, high, source, note = _bounds(choice)
     data = {
         "id": KEY,
@@ -156,6 +158,7 @@ def strips(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
         "high": high,
         "source": source,
         "note": note,
+        "reach": REACH,
         "feature": choice.feature,
         "judge": None if asked is None else asked.data(),
         "groups": _groups(choice),
