@@ -88,150 +88,24 @@ function mount(root) {
 
   // ---- strips
 
-  function range(f) {
-    const now = mine.before(f);
-    let low, high;
-    if (data.high) {
-      low = Math.min(data.low?.[f] ?? 0, now);
-      high = Math.max(data.high[f], now);
-    } else {
-      low = Math.min(0, 2 * now);
-      high = Math.max(0, 2 * now);
-    }
-    if (low === high) high = low + 1;
-    const wide = mine.wide.get(f) ?? 1, set = mine.own(f);
-    return [Math.min(wide * low, set), Math.max(wide * high, set)];
-  }
-
+  // What strip.js needs of this page; some of it changes with the picture.
+  const desk = {
+    get mine() { return mine; }, get data() { return data; }, get model() { return model; },
+    focused: () => focused(), say: (text) => say(text), frame, changed, showAll,
+    open: (feature) => send("feature", { feature, at: Date.now() }),
+    again: (f, focus) => renew(f, focus),
+    tab: (f) => rove(f),
+    gone(f) {
+      strips.delete(f);
+      rove(roving);
+      number.focus();
+    },
+  };
   function strip(f) {
-    const [low, high] = range(f);
-    const added = mine.added.includes(f);
-    const item = document.createElement("li");
-    item.className = "strip";
-    item.dataset.testid = "strip";
-    item.dataset.feature = f;
-    const said = data.source ? `; ${data.source}` : "";
-    item.innerHTML = `
-      <input class="toggle" type="checkbox" data-testid="strip-toggle" aria-label="feature ${f} on/off" />
-      <img class="tile" alt="" width="28" height="28" title="What feature ${f} adds: its decoder row, orange adds ink, blue takes it away" />
-      <button class="open" type="button" data-testid="strip-open" title="Open feature ${f}" aria-label="open feature ${f}">#${f}</button>
-      <span class="slide"><input class="slider" type="range" step="any" data-testid="strip-slider"
-        aria-label="feature ${f} value" title="${low.toFixed(2)} to ${high.toFixed(2)}${said}" /></span>
-      <span class="value"><span></span><small class="rule"></small></span>
-      <button class="undo" type="button" data-testid="strip-undo"></button>
-      <button class="dots" type="button" data-testid="strip-more" aria-label="more for feature ${f}" title="Set, scale, solo, wider" aria-expanded="false">⋯</button>`;
-    const [toggle, tile, , slide, told, undo, dots] = item.children;
-    const slider = slide.firstElementChild, [shown, rule] = told.children;
-    slider.min = low;
-    slider.max = high;
-    const share = (v) => (v - low) / (high - low);
-    slide.style.setProperty("--was", share(mine.before(f)));
-    undo.textContent = added ? "×" : "↺";
-    undo.title = added ? `Remove feature ${f}` : `Back to ${mine.before(f).toFixed(2)}`;
-    undo.setAttribute("aria-label", added ? `remove feature ${f}` : `undo feature ${f}`);
-    const picture = () => { tile.src = sae.tileAddress(model, f); };
-    picture();
-
-    // `moving`: the slider stands where the hand has it.
-    function show(moving = false) {
-      const v = mine.own(f), at = share(v), zero = share(0), muted = mine.solo !== null && !mine.solo.has(f);
-      if (!moving) slider.value = v;
-      slider.style.setProperty("--a", Math.min(at, zero));
-      slider.style.setProperty("--b", Math.max(at, zero));
-      const off = muted || v === 0;
-      slider.setAttribute("aria-valuetext", muted ? `off, as it is not among the only ones; ${v.toFixed(2)}` : v.toFixed(2));
-      toggle.checked = !off;
-      sae.write(shown, off ? "off" : v.toFixed(2));
-      const [short, whole] = ruled(f);
-      sae.write(rule, short);
-      told.title = whole;
-      item.classList.toggle("off", off);
-      item.classList.toggle("muted", muted);
-      item.classList.toggle("alone", mine.solo !== null && !muted);
-      const solo = item.querySelector(".solo"), only = mine.solo !== null && !muted;
-      if (solo) {
-        solo.textContent = !mine.solo || (only && mine.solo.size === 1) ? "Only this" : only ? "Not this one" : "This one too";
-        solo.setAttribute("aria-label", `${solo.textContent}: feature ${f}`);
-        solo.setAttribute("aria-pressed", only);
-        const times = item.querySelector(".times"), to = item.querySelector(".to"), { mode, value } = mine.rules.get(f) ?? {};
-        if (times !== focused()) times.value = mode === "scale" ? value : "";
-        if (to !== focused()) { to.value = ""; to.placeholder = v.toFixed(2); }
-      }
-      item.classList.toggle("edited", mine.edits.has(f));
-      undo.disabled = !added && !mine.edits.has(f);
-    }
-    let byKey = false;
-    slider.addEventListener("keydown", () => { byKey = true; });
-    slider.addEventListener("pointerdown", () => { byKey = false; });
-    slider.oninput = (event) => { mine.set(f, +slider.value); show(true); frame(event); };
-    slider.onchange = (event) => { show(); changed(event, byKey ? `${f}` : null); };
-    sae.steady(slider, () => mine.now, (state, event) => { mine.put(state); show(); frame(event); });
-    dots.onclick = () => { mine.open.has(f) ? mine.open.delete(f) : mine.open.add(f); more(); rove(f); };
-    toggle.onchange = (event) => {
-      if (toggle.checked) mine.on(f, (high || low) / 2); // the middle of its range, if it never was on
-      else mine.off(f);
-      show();
-      changed(event);
-    };
-    undo.onclick = (event) => {
-      mine.forget(f);
-      if (added) {
-        mine.remove(f);
-        item.remove();
-        strips.delete(f);
-        rove(roving);
-        number.focus();
-      } else {
-        show();
-        slider.focus({ preventScroll: true });
-      }
-      changed(event);
-    };
-    item.querySelector(".open").onclick = () => send("feature", { feature: f, at: Date.now() });
-
-    // The second line of a strip: a number to set, a factor, solo, and a slider that goes further.
-    function more() {
-      const open = mine.open.has(f);
-      dots.setAttribute("aria-expanded", open);
-      item.querySelector(".more")?.remove();
-      if (!open) return;
-      const line = document.createElement("div");
-      line.className = "more";
-      line.innerHTML = `
-        <label title="Holds the activation at this value, also beyond the slider.">set to <input class="to" type="number" step="any" data-testid="strip-set" aria-label="set feature ${f} to" /></label>
-        <label title="Multiplies the activation that this picture has without edits; on other images, the one that they have.">× <input
-          class="times" type="number" step="any" placeholder="2" data-testid="strip-scale" aria-label="multiply feature ${f} by" /></label>
-        <button class="solo" type="button" data-testid="strip-solo" title="All features that are not among the only ones are off"></button>
-        <button class="wider" type="button" data-testid="strip-wider" title="Let this slider go twice as far" aria-label="Wider: the slider of feature ${f}">Wider</button>`;
-      const to = line.querySelector(".to"), times = line.querySelector(".times");
-      const put = (v, event, again, rule) => {
-        if (!Number.isFinite(v) || Math.max(Math.abs(v), Math.abs(rule?.value ?? 0)) > data.reach) { say("That is no number that a feature can have here."); return; }
-        mine.set(f, Math.fround(v), rule); // as Python computes
-        renew(f, again);
-        changed(event);
-      };
-      to.onchange = (event) => { if (to.value !== "") put(+to.value, event, ".to"); };
-      times.onchange = (event) => {
-        if (times.value === "") { show(); return; }
-        if (!mine.before(f)) { say(`Feature ${f} is not active in this picture, so there is nothing to multiply: set it to a value.`); return; }
-        put(mine.before(f) * +times.value, event, ".times", { mode: "scale", value: +times.value });
-      };
-      line.querySelector(".solo").onclick = (event) => {
-        mine.alone(f);
-        showAll();
-        changed(event);
-      };
-      line.querySelector(".wider").onclick = () => {
-        mine.wide.set(f, Math.min(64, 2 * (mine.wide.get(f) ?? 1)));
-        renew(f, ".wider");
-      };
-      item.append(line);
-      show();
-    }
-    strips.set(f, { item, show, picture });
-    more();
+    const made = makeStrip(desk, f);
+    strips.set(f, made);
     reach(f);
-    return item;
+    return made.item;
   }
 
   // A strip made anew, with another range; the focus stays.
@@ -253,12 +127,6 @@ function mount(root) {
     reach(roving);
   }
   const focused = () => root.getRootNode().activeElement;
-
-  function ruled(f) {
-    const { mode, value, low, high } = mine.rules.get(f) ?? {};
-    if (mode === "scale") return [`×${+value.toFixed(2)}`, `${value} times its activation`];
-    return mode === "clamp" ? ["clamp", `held between ${low} and ${high}`] : ["", ""];
-  }
 
   function build(found) {
     model = found;

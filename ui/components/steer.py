@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sae_core.steering import Edit
     from ui.components.classifier import Judge
 
-_steer = register("steer", "bars", "picks", "edits", "files")
+_steer = register("steer", "bars", "picks", "edits", "strip", "files")
 KEY = "steer"
 _KEPT = 50
 """pictures whose edits a session remembers"""
