@@ -354,8 +354,8 @@ function mount(parent) {
     if (!pads.has(data.id)) {
       // base: the picture under the strokes, and `ref` its name; key: the picture that Python has of this pad.
       // at: the drawing that was the last one when the pad was that picture. replaced: up to which drawing nothing of it
-      // is in the pad any more.
-      pads.set(data.id, { strokes: [], base: null, ref: null, dropped: null, past: [], future: [], key: null, seq: data.seq, at: data.seq, replaced: data.seq,
+      // is in the pad any more. heard: the drawing that Python answered last.
+      pads.set(data.id, { strokes: [], base: null, ref: null, dropped: null, past: [], future: [], key: null, seq: data.seq, at: data.seq, replaced: data.seq, heard: data.seq,
         // The brush is MNIST's: a digit drawn over 70 % of the pad has strokes of 2.2 pixels when it is prepared, and MNIST's
         // are 2.0 to 2.9 (the middle half), 48 % of their ink full in both.
         pointer: null, pen: [RASTER / 2, RASTER / 2], brush: 19, erase: false });
@@ -369,6 +369,9 @@ function mount(parent) {
     if (data.refused?.seq === pad.seq) pad.at = pad.seq; // it never came into the pad
     // Python has had our last drawing, and has another picture: somebody stepped back.
     const overruled = from === null && data.seq >= pad.seq && pad.seq > pad.at;
+    // A server that started anew has the picture of the address, which may be older than what is owed to it.
+    if (data.seq < pad.heard && owed()) pad.key = key;
+    pad.heard = data.seq;
     if (overruled || (key !== pad.key && (from === null || from <= pad.replaced))) load(data.picture);
     else if (other) redraw();
     if (from !== null && from === pad.seq) Object.assign(pad, { key, at: pad.seq });
