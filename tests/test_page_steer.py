@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
-from sae_core import CheckpointError, load, load_dataset, steering
+from sae_core import CheckpointError, load, load_dataset, recipes, steering
 from sae_core.checkpoints import load_classifier
 from sae_core.classifier import Classifier
 from sae_core.metrics import pearson
@@ -18,6 +19,7 @@ from sae_core.recipes import Recipe, pack
 from sae_core.steering import Edit, Edits, Steered, steer
 from tests.test_pages import open_page
 from ui import state
+from ui.components import steer as steer_component
 from ui.components.classifier import DEFAULT, judge
 
 PAGE = "pages/3_Steer.py"
@@ -112,6 +114,34 @@ def test_edits_come_back_with_their_picture() -> None:
     at.run()
     assert sent_to_strips(at)["edits"] == {str(f): 0.0}
     assert numbers(at) == edited
+
+
+def test_edits_of_a_run_that_was_ended_are_taken_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    at, ended, checked = opened(), [], steer_component._checked
+
+    def interrupted(value: dict[str, Any], d_sae: int) -> Any:
+        if not ended:  # as Streamlit does when a newer message waits
+            ended.append(True)
+            raise StopException
+        return checked(value, d_sae)
+
+    monkeypatch.setattr(steer_component, "_checked", interrupted)
+    send(at, edits={5: 1})
+    assert ended and sent_to_strips(at.run())["edits"] == {"5": 1.0}
+
+
+def test_a_recipe_of_a_run_that_was_ended_is_taken_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, unpacked = [], recipes.unpack
+
+    def interrupted(text: str) -> Any:
+        if not ended:
+            ended.append(True)
+            raise StopException
+        return unpacked(text)
+
+    monkeypatch.setattr(recipes, "unpack", interrupted)
+    at = open_page(PAGE, recipe=pack(recipe({5: 1.0})))
+    assert ended and sent_to_strips(at.run())["edits"] == {"5": 1.0}
 
 
 def test_edits_that_come_late_stay_with_the_picture_they_were_made_for() -> None:

@@ -32,6 +32,13 @@ def same_picture(page: Page, timeout: int = 15_000) -> np.ndarray:
     raise AssertionError(f"pad and page differ: {page.url}")
 
 
+def a_seven(page: Page) -> np.ndarray:
+    """Draw one on the empty pad, and wait until the page has it."""
+    clear(page)
+    stroke(page, *SEVEN)
+    return same_picture(page)
+
+
 def go(page: Page, name: str) -> None:
     page.get_by_test_id("stSidebar").get_by_role("link", name=name).click()
 
@@ -53,9 +60,7 @@ def test_a_drawing_survives_a_server_that_stands_still_and_a_page_that_is_left(o
     page, address, pid = own
     page.goto(f"{address}/Draw")
     ready(page)
-    clear(page)
-    stroke(page, *SEVEN)
-    first = same_picture(page)
+    first = a_seven(page)
     os.kill(pid, signal.SIGSTOP)
     try:
         stroke(page, *LINE)
@@ -101,9 +106,7 @@ def test_a_drawing_survives_a_new_server(own: tuple[Page, str, int]) -> None:
     page, address, pid = own
     page.goto(f"{address}/Draw?data=digits")
     ready(page)
-    clear(page)
-    stroke(page, *SEVEN)
-    same_picture(page)
+    a_seven(page)
     key = page.evaluate("() => __saePads.get('draw').key")
     stroke(page, (0.3, 0.6), (0.6, 0.6))
     before = same_picture(page)
@@ -184,9 +187,7 @@ def test_who_leaves_the_page_is_not_called_back_to_send_a_drawing(page: Page, wi
 
 @pytest.mark.parametrize("ms", [50, 300, 1500])
 def test_a_link_clicked_before_the_address_followed_the_drawing(page: Page, wire: Wire, ms: int) -> None:
-    clear(page)
-    stroke(page, *SEVEN)
-    first = same_picture(page)
+    first = a_seven(page)
     page.wait_for_timeout(1000)
     wire.held = {"up"}
     stroke(page, *LINE)

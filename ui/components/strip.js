@@ -33,7 +33,8 @@ function makeStrip(desk, f) {
 
   // `moving`: the slider stands where the hand has it.
   function show(moving = false) {
-    const v = desk.mine.own(f), at = share(v), zero = share(0), muted = desk.mine.solo !== null && !desk.mine.solo.has(f);
+    const { mine } = desk, v = mine.own(f), at = share(v), zero = share(0);
+    const muted = mine.solo !== null && !mine.solo.has(f), only = mine.solo !== null && !muted;
     if (!moving) slider.value = v;
     slider.style.setProperty("--a", Math.min(at, zero));
     slider.style.setProperty("--b", Math.max(at, zero));
@@ -46,18 +47,18 @@ function makeStrip(desk, f) {
     told.title = whole;
     item.classList.toggle("off", off);
     item.classList.toggle("muted", muted);
-    item.classList.toggle("alone", desk.mine.solo !== null && !muted);
-    const solo = item.querySelector(".solo"), only = desk.mine.solo !== null && !muted;
+    item.classList.toggle("alone", only);
+    const solo = item.querySelector(".solo");
     if (solo) {
-      solo.textContent = !desk.mine.solo || (only && desk.mine.solo.size === 1) ? "Only this" : only ? "Not this one" : "This one too";
+      solo.textContent = !mine.solo || (only && mine.solo.size === 1) ? "Only this" : only ? "Not this one" : "This one too";
       solo.setAttribute("aria-label", `${solo.textContent}: feature ${f}`);
       solo.setAttribute("aria-pressed", only);
-      const times = item.querySelector(".times"), to = item.querySelector(".to"), { mode, value } = desk.mine.rules.get(f) ?? {};
+      const times = item.querySelector(".times"), to = item.querySelector(".to"), { mode, value } = mine.rules.get(f) ?? {};
       if (times !== desk.focused()) times.value = mode === "scale" ? value : "";
       if (to !== desk.focused()) { to.value = ""; to.placeholder = v.toFixed(2); }
     }
-    item.classList.toggle("edited", desk.mine.edits.has(f));
-    undo.disabled = !added && !desk.mine.edits.has(f);
+    item.classList.toggle("edited", mine.edits.has(f));
+    undo.disabled = !added && !mine.edits.has(f);
   }
   let byKey = false;
   slider.addEventListener("keydown", () => { byKey = true; });
