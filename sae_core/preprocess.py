@@ -2,7 +2,7 @@
 
 MNIST's recipe (LeCun et al. 1998, http://yann.lecun.com/exdb/mnist/): the digit is resized with anti-aliasing
 so that its longest side is 20 pixels, then moved in a 28×28 frame until its centre of mass is in the middle.
-`prepare` is that recipe as one float algorithm; `ui/components/prepare.js` repeats it number for number.
+`prepare` is that recipe as one float algorithm; `ui/draw/prepare.js` repeats it number for number.
 Pillow is used only to open files, SciPy only to drop the dust of a photo.
 """
 

@@ -1,4 +1,4 @@
-"""What tests share. In CI a missing MNIST or browser is a failure; elsewhere the tests that need it skip in words."""
+"""What tests share. In CI a missing MNIST, browser or Node.js is a failure; elsewhere what needs it skips in words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests are many small computations
 
+import shutil
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +19,14 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{what} (in CI this is a failure)", pytrace=False)
     pytest.skip(what)
+
+
+def needs_node() -> str:
+    """The command that runs JavaScript outside a browser."""
+    node = shutil.which("node")
+    if node is None:
+        missing("no node is on the PATH: install Node.js")
+    return node
 
 
 @pytest.fixture(scope="session")

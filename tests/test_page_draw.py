@@ -46,7 +46,7 @@ def send(at: AppTest, **drawing: Any) -> AppTest:
 
 def sent_to_pad(at: AppTest) -> dict[str, Any]:
     """The data of the pad as the browser gets it."""
-    found = [json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.component_name == "sae_draw"]
+    found = [json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.component_name == "sae_draw_pad"]
     assert len(found) == 1
     return found[0]
 

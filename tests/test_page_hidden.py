@@ -99,9 +99,9 @@ def test_every_page_opens_with_statistics(page: str, in_memory: SAE, tmp_path: P
     at = opened(page, state.Model(c.name, c.hash, c.path))
     assert not at.error and not at.info and not at.warning
     if "Steer" in page:
-        assert len(sent(at, "steer")["high"]) == in_memory.config.d_sae
+        assert len(sent(at, "steer_strips")["high"]) == in_memory.config.d_sae
     if "Features" in page:
-        assert len(sent(at, "wall", "feature-wall")["notes"]) == in_memory.config.d_sae
+        assert len(sent(at, "features_wall", "feature-wall")["notes"]) == in_memory.config.d_sae
 
 
 def test_draw_measures_what_it_reads(model: state.Model) -> None:
@@ -120,7 +120,7 @@ def test_steer_tells_what_the_edits_change(model: state.Model, mode: str) -> Non
     at = opened("pages/3_Steer.py", model)
     x, sae = batch(), model.sae
     f = int(steer(sae, x, {}, mode).acts[0].argmax())
-    data = sent(at, "steer")
+    data = sent(at, "steer_strips")
     seq = data["seq"]
     for edits in ({}, {f: 0.0}):
         seq += 1
@@ -143,7 +143,7 @@ def test_neighbours_are_those_of_its_own_weights(model: state.Model) -> None:
     form = model.sae.inference_form()
     for name, rows in (("encoder", form.W.T), ("decoder", form.D)):
         order, _ = features.nearest(np.ascontiguousarray(rows), 17, 6)
-        assert [t["value"] for t in sent(at, "tiles", f"nearest-{name}")["tiles"]] == order.tolist()
+        assert [t["value"] for t in sent(at, "live_tiles", f"nearest-{name}")["tiles"]] == order.tolist()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -154,4 +154,4 @@ def test_without_a_generator_the_page_says_so(page: str, in_memory: SAE) -> None
     c = store.read(IN_MEMORY)
     at = opened(page, state.Model(c.name, c.hash, c.path))
     assert any("no image generator" in i.value for i in at.info)
-    assert not [c for c in at.get("bidi_component") if c.proto.component_name == "sae_model"]
+    assert not [c for c in at.get("bidi_component") if c.proto.component_name == "sae_live_model"]

@@ -32,7 +32,7 @@ def opened(image: str = IMAGE) -> AppTest:
 
 def sent_to_strips(at: AppTest) -> dict[str, Any]:
     """The data of the strips as the browser gets it."""
-    found = [json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.component_name == "sae_steer"]
+    found = [json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.component_name == "sae_steer_strips"]
     assert len(found) == 1
     return found[0]
 

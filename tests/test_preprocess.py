@@ -1,10 +1,9 @@
-"""sae_core.preprocess and its mirror ui/components/prepare.js."""
+"""sae_core.preprocess and its mirror ui/draw/prepare.js."""
 
 from __future__ import annotations
 
 import io
 import json
-import shutil
 import struct
 import subprocess
 import zlib
@@ -26,8 +25,9 @@ from sae_core.preprocess import (
     prepare_pixels,
     prepare_upload,
 )
+from tests.conftest import needs_node
 
-PREPARE_JS = Path(__file__).parents[1] / "ui" / "components" / "prepare.js"
+PREPARE_JS = Path(__file__).parents[1] / "ui" / "draw" / "prepare.js"
 
 
 def levels(x: np.ndarray) -> np.ndarray:
@@ -357,14 +357,13 @@ def test_damaged_files_never_raise_anything_else(canvas: np.ndarray, kind: str) 
 
 def run_js(pictures: list[np.ndarray], folder: Path) -> list[list[float] | None]:
     """prepareDrawing on each uint8 picture, in node."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not on PATH; the browser test compares prepare.js too")
+    node = needs_node()
     (folder / "pictures").write_bytes(b"".join(p.tobytes() for p in pictures))
     script = """
-        const fs = require("fs"), [source, pictures, shapes] = process.argv.slice(1);
-        const prepareDrawing = new Function(fs.readFileSync(source, "utf8") + "; return prepareDrawing;")();
-        const bytes = new Uint8Array(fs.readFileSync(pictures));
+        import { readFileSync } from "node:fs";
+        const [source, pictures, shapes] = process.argv.slice(1);
+        const { prepareDrawing } = await import(source);
+        const bytes = new Uint8Array(readFileSync(pictures));
         let at = 0;
         const out = JSON.parse(shapes).map(([height, width]) => {
             const gray = bytes.subarray(at, at += height * width);
@@ -376,7 +375,7 @@ def run_js(pictures: list[np.ndarray], folder: Path) -> list[list[float] | None]
         console.log(JSON.stringify(out));
     """
     shapes = json.dumps([p.shape for p in pictures])
-    command = [node, "-e", script, str(PREPARE_JS), str(folder / "pictures"), shapes]
+    command = [node, "--input-type=module", "-e", script, PREPARE_JS.as_uri(), str(folder / "pictures"), shapes]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.browser import dashboard, launch
 from tests.conftest import missing
+from ui.live.component import link
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +40,17 @@ def browser() -> Iterator[playwright.Browser]:
             missing("no Chrome or Chromium was found: install one, or name it in SAE_BROWSER")
         yield browser
         browser.close()
+
+
+def import_module(page: playwright.Page, name: str) -> None:
+    """Put the exports of a module below ui/ into a page of its own, where `page.evaluate` has them by name."""
+    page.evaluate(
+        """async (script) => {
+             const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+             Object.assign(globalThis, await import(address));
+           }""",
+        link(name),
+    )
 
 
 @pytest.fixture

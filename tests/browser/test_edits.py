@@ -1,22 +1,22 @@
-"""What the strips keep of a person's edits, by itself: ui/components/edits.js in an empty page."""
+"""What the strips keep of a person's edits, by itself: ui/steer/edits.js in an empty page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-EDITS = Path(__file__).parents[2] / "ui" / "components" / "edits.js"
+from tests.browser.conftest import import_module
+
 EMPTY = "{ edits: [], rules: [], added: [], solo: null }"
 
 
 @pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page()
-    page.add_script_tag(content=EDITS.read_text(encoding="utf-8") + "\nglobalThis.Edits = Edits;")
+    import_module(page, "steer/edits")
     yield page
     page.close()
 

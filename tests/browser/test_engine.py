@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +19,9 @@ from sae_core.classifier import GeneratorConfig
 from sae_core.datasets import dataset_info, default_data_dir, load_dataset
 from sae_core.metrics import pearson
 from sae_core.sae import SAE, InferenceForm, Layer, Network, build, build_network, registry
+from tests.browser.conftest import import_module
 from ui.components.model import pack
 
-ENGINE = Path(__file__).parents[2] / "ui" / "components" / "engine.js"
 PLACES = ("pixels", "hidden")
 D_HIDDEN = 49
 SHAPES = {"pixels": (784, 1024, 50), "hidden": (D_HIDDEN, 98, 20)}
@@ -69,7 +68,7 @@ class Expected(NamedTuple):
 def engine(browser: Browser) -> Iterator[Page]:
     """An empty page with the engine in it."""
     page = browser.new_page()
-    page.add_script_tag(content=ENGINE.read_text(encoding="utf-8"))
+    import_module(page, "live/engine")
     yield page
     page.close()
 

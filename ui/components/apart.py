@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ui import state
-from ui.components import register
+from ui.live.component import component
 
-_apart = register("apart")
+_apart = component("start/apart")
 
 
 def apart(choice: state.Choice) -> None:

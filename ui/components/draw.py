@@ -12,10 +12,10 @@ import streamlit as st
 from sae_core.datasets import DataError
 from sae_core.preprocess import EmptyPicture, PictureError, prepare, prepare_pixels
 from ui import state
-from ui.components import register
 from ui.components.classifier import Judge
+from ui.live.component import component
 
-_draw = register("draw", "prepare", "bars", "files", "anatomy")
+_draw = component("draw/pad")
 KEY = "draw"
 _SIDES = (28, 224)
 _DROPPED_SIDE = 560

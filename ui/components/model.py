@@ -18,12 +18,12 @@ import streamlit as st
 
 from sae_core.store import CheckpointError
 from ui import state
-from ui.components import register
+from ui.live.component import component
 
 if TYPE_CHECKING:
     from sae_core.sae import InferenceForm, Layer
 
-_model = register("model")
+_model = component("live/model")
 MOST = 4096
 """latents of a model that is sent as a whole"""
 ASKED = 2048

@@ -8,9 +8,9 @@ from uuid import uuid4
 import streamlit as st
 
 from ui import state
-from ui.components import register
+from ui.live.component import component
 
-_shelf = register("shelf")
+_shelf = component("steer/shelf")
 _TEXTS = 200
 """of a browser that are looked at"""
 

@@ -14,13 +14,13 @@ import streamlit as st
 from sae_core.datasets import dataset_info
 from sae_core.store import CheckpointError
 from ui import state
-from ui.components import register
+from ui.live.component import component
 
 if TYPE_CHECKING:
     from sae_core.steering import Edit
     from ui.components.classifier import Judge
 
-_steer = register("steer", "bars", "picks", "edits", "strip", "files")
+_steer = component("steer/strips")
 KEY = "steer"
 _KEPT = 50
 """pictures whose edits a session remembers"""

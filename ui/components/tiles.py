@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ui import state
-from ui.components import register
+from ui.live.component import component
 
-_tiles = register("tiles")
+_tiles = component("live/tiles")
 
 
 @dataclass(frozen=True)

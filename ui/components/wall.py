@@ -11,12 +11,12 @@ import numpy as np
 from sae_core.datasets import dataset_info
 from sae_core.features import FEW, FeatureStats
 from ui import state
-from ui.components import register
+from ui.live.component import component
 
 MOSTLY = 0.5
 """a feature is "mostly 7s" when at least this share of the images on which it is active are 7s"""
 
-_wall = register("wall", "picks")
+_wall = component("features/wall")
 
 
 def orders(stats: FeatureStats) -> dict[str, np.ndarray]:

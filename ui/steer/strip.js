@@ -2,7 +2,9 @@
 // strips: { mine: the Edits of the picture, data, model, focused(), say(text), frame(event), changed(event, what),
 // showAll(), open(f): go to its page, again(f, focus): make its strip anew, tab(f): the Tab key leads to it, gone(f) }.
 // Of these mine, data and model change with the picture.
-function makeStrip(desk, f) {
+import { sae } from "../live/engine.js";
+
+export function makeStrip(desk, f) {
   const [low, high] = range(desk, f);
   const added = desk.mine.added.includes(f);
   const item = document.createElement("li");

@@ -1,6 +1,9 @@
 // The wall of features. Two kinds of mounts share this script: the wall itself, whose data hardly ever change, and
 // a mark ({ wall, feature }) that says which feature is open and stands in the column of its detail.
 // On the page itself, since every mount may have its own copy of this script.
+import { sae } from "../live/engine.js";
+import { MOST_PICKS, picked, setPicked } from "../live/picks.js";
+
 const walls = (globalThis.__saeWalls ??= new Map()); // data.id -> what a person set: a page switch keeps it
 const wallOf = (globalThis.__saeWallOf ??= new WeakMap());
 

@@ -5,7 +5,7 @@
 const STEPS = 100; // states that Undo takes back
 const TYPING_MS = 1000; // steps of one key on one slider that come within it are one for Undo
 
-class Edits {
+export class Edits {
   edits = new Map();
   rules = new Map();
   added = [];

@@ -1,10 +1,12 @@
 // Files in and out of a page: a picture that is dropped, and what a person takes home.
 
+import { sae } from "./engine.js";
+
 const LARGEST_FILE = 10_000_000, MOST_PIXELS = 40_000_000, SENT_SIDE = 560;
 
 // A picture file -> { width, height, px }: its luminance, then its opacity, 8 bits each, in base64; at most 560 pixels a
 // side. What the ink is in it Python finds out, as it does of uploads. An Error in words otherwise.
-async function readPicture(file) {
+export async function readPicture(file) {
   if (!file) throw new Error("That was no file. Drop a picture file.");
   if (!/^image\/(png|jpeg|webp|gif|bmp)$/.test(file.type)) throw new Error("That is no PNG, JPEG, WebP, GIF or BMP file.");
   if (file.size > LARGEST_FILE) {
@@ -36,7 +38,7 @@ async function readPicture(file) {
 }
 
 // Take content (a Blob or text) home under that name.
-function takeHome(content, name, type = "text/plain") {
+export function takeHome(content, name, type = "text/plain") {
   const blob = content instanceof Blob ? content : new Blob([content], { type });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
@@ -47,7 +49,7 @@ function takeHome(content, name, type = "text/plain") {
 
 // A row of pictures as a standalone SVG, for a paper: panels [{ canvas, title, below, sign }], where `sign` ("+", "=",
 // "→") stands before the picture; note: lines of text under them. `signed` adds what the colours mean.
-function figureSvg(title, panels, note, signed = null) {
+export function figureSvg(title, panels, note, signed = null) {
   const SIZE = 84, GAP = 26, EDGE = 14, TOP = 44, A_LINE = 8, HIGH = SIZE + 52;
   const safe = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
   const text = (x, y, words, how = "") => `<text x="${x}" y="${y}" ${how}>${safe(words)}</text>`;

@@ -1,6 +1,13 @@
 // The steering strips: toggles and sliders on the features of a picture; everything follows while they move.
 // Python gets the edits on release; what it answers (data.seq) frees the way for the next ones.
 
+import { sae } from "../live/engine.js";
+import { classBars } from "../live/bars.js";
+import { figureSvg, takeHome } from "../live/files.js";
+import { picked } from "../live/picks.js";
+import { Edits } from "./edits.js";
+import { makeStrip } from "./strip.js";
+
 const SHOWN = 200; // strips; a code with more active features shows its strongest
 const FULL = 0.5; // the change that the difference shows in full colour
 const KEPT = 50; // pictures whose edits are kept, as many as Python keeps

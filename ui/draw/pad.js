@@ -3,6 +3,12 @@
 // Python gets the drawing on release; what it answers (data.seq) frees the way for the next one. What it has not
 // answered is sent again: after some seconds, and by the next mount of the pad.
 
+import { sae } from "../live/engine.js";
+import { classBars } from "../live/bars.js";
+import { figureSvg, readPicture, takeHome } from "../live/files.js";
+import { anatomy } from "./anatomy.js";
+import { prepareDrawing } from "./prepare.js";
+
 const RASTER = 224; // the pad's own pixels: eight for each of MNIST's
 const PATIENCE = 5000; // ms to wait for Python's first answer, then twice as long each time
 

@@ -1,6 +1,8 @@
 // Invisible: keeps Python's texts in this browser, each under the name that it says, and tells Python once what an
 // earlier visit left. Other tabs keep theirs in the same place, so only what Python names is put or dropped. Python hears
 // whether it was kept: a browser can be full, or keep nothing (a private window, say).
+import { sae } from "../live/engine.js";
+
 const done = new Set(); // ids of what Python asked
 
 function nameOf(text) {

@@ -1,5 +1,7 @@
 // Invisible: takes a model's bytes once and keeps it in the page for every other component. Of a model in parts it asks
 // Python for what they need.
+import { sae } from "./engine.js";
+
 const seen = (globalThis.__saeSeen ??= new WeakSet());
 
 export default function ({ data, parentElement, setStateValue }) {

@@ -1,6 +1,8 @@
 // What a classifier says, as one bar a class, with the probabilities before an edit as ghosts behind them.
 // `root` is an element of the component; names are the classes' names. The result paints: show(p, before = null).
-function classBars(root, names) {
+import { sae } from "./engine.js";
+
+export function classBars(root, names) {
   root.classList.add("class-bars");
   root.setAttribute("role", "list");
   const rows = names.map((name) => {

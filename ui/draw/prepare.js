@@ -1,7 +1,7 @@
 // A drawing → the 28×28 picture MNIST would have made of it: sae_core/preprocess.py's prepare(), number for number.
 // gray: width × height values, row by row, 0 (background) to 255 (ink). Returns 784 values k/255, or null when
 // nothing is drawn. The reasons behind the steps and constants are told in the Python file.
-function prepareDrawing(gray, width, height) {
+export function prepareDrawing(gray, width, height) {
   const SIDE = 28, LONGEST = 20, CENTRE = 14, EDGE = 0.4, FAINT = 0.1, TIE = 1e-9;
 
   const rows = { n: height, max: new Float64Array(height), sum: new Float64Array(height) };

@@ -1,9 +1,9 @@
-// The live engine: one file, put by Python in front of every component's script; the first one to load stays in
+// The live engine: one file, linked into every component's script; the first one to load stays in
 // the page for all of them. It holds models by id, computes code and reconstruction of a picture, and paints.
 // Formula (the same as sae_core.sae.InferenceForm):  codes = select(h @ W + b),  h_hat = codes @ D + c,  where h is
 // the picture x itself or a hidden layer of a classifier, which the model's reader makes of x; its painter makes a
 // picture of h or h_hat. The names are those of sae_core.sae.SAE: read, encode, decode, picture.
-const sae = (globalThis.__saeEngine ??= (() => {
+export const sae = (globalThis.__saeEngine ??= (() => {
   const SIDE = 28, PIXELS = SIDE * SIDE, APART_MS = 25;
   const OLDER_ROWS = 1024; // of a model in parts: kept beside those that came last
   const models = new Map();

@@ -1,4 +1,6 @@
 // One digit taken apart: its active features are added one by one, and the reconstruction grows.
+import { sae } from "../live/engine.js";
+
 const STEP_MS = 260, REST_MS = 2600;
 const mounted = (globalThis.__saeApart ??= new WeakMap());
 

@@ -1,4 +1,6 @@
 // Pictures in a row with words below them. Those with a value are buttons; a click sends the value.
+import { sae } from "./engine.js";
+
 const rowsOfTiles = (globalThis.__saeTiles ??= new WeakMap());
 
 export default function ({ data, parentElement, setTriggerValue }) {

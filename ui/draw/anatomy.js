@@ -1,6 +1,8 @@
 // The reconstruction as a sum: the bias and one term a_f · d_f for each active feature, as tiles that can be taken out.
 // root: the component's element. refresh(event): show again in the next frame; open(f): the feature's page.
-function anatomy(root, refresh, open) {
+import { sae } from "../live/engine.js";
+
+export function anatomy(root, refresh, open) {
   const TILE = { width: 54, picture: 48, bar: 4, high: 77 }, BIAS = -1; // BIAS: in place of a feature
   const STEP_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 600 : 110;
   const find = (selector) => root.querySelector(selector);
