@@ -1,4 +1,8 @@
-"""What tests share. In CI a missing MNIST, browser or Node.js is a failure; elsewhere what needs it skips in words."""
+"""What tests share. In CI a missing MNIST, browser or Node.js is a failure; elsewhere what needs it skips in words.
+
+`--without-mnist` runs the tests marked `without_mnist` as on a machine that has none, in CI too: what opens a page with
+the pictures that are there can differ on it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,36 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests are many small computations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from sae_core.datasets import dataset_info, default_data_dir
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-mnist", action="store_true", help="only what can differ without MNIST, without it")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("without_mnist"):
+        empty = tempfile.TemporaryDirectory(prefix="no-mnist-")
+        config.add_cleanup(empty.cleanup)
+        os.environ["SAE_DATA"] = empty.name
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("without_mnist"):
+        terminalreporter.write_line("This was as on a machine without MNIST: only the tests that can differ there.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("without_mnist"):
+        others = [item for item in items if not item.get_closest_marker("without_mnist")]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item.get_closest_marker("without_mnist")]
 
 
 def missing(what: str) -> NoReturn:
@@ -30,7 +58,9 @@ def needs_node() -> str:
 
 
 @pytest.fixture(scope="session")
-def mnist_dir() -> Path:
+def mnist_dir(pytestconfig: pytest.Config) -> Path:
+    if pytestconfig.getoption("without_mnist"):
+        pytest.skip("MNIST is left out on purpose")
     folder = Path(default_data_dir())
     if not dataset_info("mnist").is_here(folder):
         missing(f"MNIST is not in {folder}: set SAE_DATA or run `python -m sae_core data get mnist`")

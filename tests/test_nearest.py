@@ -11,6 +11,7 @@ from tests.test_page_hidden import sent
 from tests.test_pages import open_page
 from ui import nearest, state
 
+pytestmark = pytest.mark.without_mnist
 MODELS = ["topk-1024-k50", "relu-l1-1024", "exp3-kl-98-rho0.1"]
 IMAGE = 7
 

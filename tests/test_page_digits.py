@@ -17,6 +17,7 @@ from sae_core.features import FEW, KEY_SHARE, TOP, FeatureStats, by_first_class,
 from sae_core.metrics import pearson
 from ui import digits, figures, state
 
+pytestmark = pytest.mark.without_mnist
 ROOT = Path(__file__).parent.parent
 MODEL = "tied-topk-1024-k50"
 

@@ -23,6 +23,7 @@ from ui import state
 from ui.components import draw
 from ui.components.model import _wanted
 
+pytestmark = pytest.mark.without_mnist
 SIDE = 224
 
 

@@ -15,6 +15,7 @@ from ui import figures, state
 from ui.components import wall
 from ui.components.tiles import levels
 
+pytestmark = pytest.mark.without_mnist
 ROOT = Path(__file__).parent.parent
 
 

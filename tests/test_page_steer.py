@@ -22,6 +22,7 @@ from ui import state
 from ui.components import steer as steer_component
 from ui.components.classifier import DEFAULT, judge
 
+pytestmark = pytest.mark.without_mnist
 PAGE = "pages/3_Steer.py"
 IMAGE = "digits-test-3"
 

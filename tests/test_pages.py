@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from sae_core.recipes import Recipe, to_json
 from ui import state
 
+pytestmark = pytest.mark.without_mnist
 ROOT = Path(__file__).parent.parent
 PAGES = ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("*.py"))]
 

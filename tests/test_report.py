@@ -215,6 +215,7 @@ def test_encoder_rows_are_the_models(ensemble: Source) -> None:
     np.testing.assert_allclose(np.asarray(used.data[0].z)[:28, :28].ravel(), rows[first], atol=1e-6)
 
 
+@pytest.mark.without_mnist
 def test_an_image_and_its_code(ensemble: Source, tmp_path: Path) -> None:
     found = report.one_image(Source(ensemble.report, tmp_path), 3)
     image, bars, code, _ = found.data

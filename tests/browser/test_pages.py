@@ -22,6 +22,7 @@ def opened(page: Page, name: str) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.without_mnist
 @pytest.mark.parametrize("name", NAMES.values())
 def test_opens_by_a_cold_deep_link(page: Page, app: str, name: str) -> None:
     page.goto(f"{app}/{name}?model=tied-topk-1024-k50&feature=17&image=digits-test-3")
@@ -64,6 +65,7 @@ def test_the_numbers_of_steer_stand_in_one_row(page: Page, app: str) -> None:
     assert len({box["y"] for n in numbers.all() if (box := n.bounding_box())}) == 1
 
 
+@pytest.mark.without_mnist
 def test_choices_travel_by_sidebar_and_back(page: Page, app: str) -> None:
     page.goto(f"{app}/Features?model=tied-topk-1024-k50&feature=17")
     opened(page, "Features")
