@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from ui import state
-from ui.components.apart import apart
-from ui.components.model import put_model
-from ui.measures import model_table
+from ui.base import shell
+from ui.live.model import put_model
+from ui.start.apart import apart
+from ui.start.models import model_table
 
-choice = state.setup("What a sparse autoencoder sees")
+choice = shell.setup("What a sparse autoencoder sees")
 
 st.markdown(
     "A **sparse autoencoder** (SAE) learns a dictionary of small pictures, its **features**, such that every image is "
@@ -30,7 +30,7 @@ PAGES = {
 }
 for column, (page, (icon, text)) in zip(st.columns(len(PAGES)), PAGES.items(), strict=True):
     with column.container(border=True, height="stretch"):
-        state.link(f"pages/{page}.py", f"**{page[2:]}**", icon=icon)
+        shell.link(f"pages/{page}.py", f"**{page[2:]}**", icon=icon)
         st.write(text)
 
 st.subheader("Models at hand", anchor=False)

@@ -22,10 +22,11 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sae_core.datasets import load_dataset
-from sae_core.matching import mmcs
-from sae_core.metrics import evaluate
-from sae_core.sae import SAE, build
-from sae_core.training import Training, TrainOptions
+from sae_core.measure.metrics import evaluate
+from sae_core.models.matching import mmcs
+from sae_core.models.sae import SAE
+from sae_core.training.loop import Training, TrainOptions
+from sae_core.variants import build
 from sae_core.variants.tied_topk import TiedTopKConfig
 
 THEIRS_S_PER_STEP = 2.4

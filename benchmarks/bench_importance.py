@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from sae_core.checkpoints import load
 from sae_core.datasets import load_dataset
-from sae_core.importance import ablation, importance
-from sae_core.sae import SAE
+from sae_core.measure.importance import ablation, importance
+from sae_core.models.sae import SAE
+from sae_core.store.checkpoints import load
 
 
 def loop(sae: SAE, h: Tensor, acts: Tensor) -> np.ndarray:

@@ -22,10 +22,13 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from sae_core import features, store
-from sae_core.checkpoints import load, load_classifier
 from sae_core.datasets import load_dataset
-from sae_core.steering import Edit, apply_to_many, change_mind, random_edits
+from sae_core.measure import features
+from sae_core.steering.edits import Edit
+from sae_core.steering.many import apply_to_many
+from sae_core.steering.mind import change_mind, random_edits
+from sae_core.store import catalogue
+from sae_core.store.checkpoints import load, load_classifier
 
 
 def main() -> None:
@@ -36,7 +39,7 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path, default=None)
     args = parser.parse_args()
     sae, classifier = load(args.sae), load_classifier(args.classifier)
-    folder, member = store.find(args.sae)
+    folder, member = catalogue.find(args.sae)
     stats = features.read(folder, "mnist", "train", member or 0)
     test = load_dataset("mnist", "test", args.data_dir)
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)

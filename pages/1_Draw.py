@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from ui import state
-from ui.components.draw import draw, is_empty, take_drawing
-from ui.components.model import put_model
-from ui.measures import show_measures
-from ui.nearest import show_nearest
-from ui.picker import pick_picture
-from ui.verdict import ask, show_sum, show_verdict
+from ui.base import shell, state
+from ui.base.picker import pick_picture
+from ui.draw.measures import show_measures
+from ui.draw.nearest import show_nearest
+from ui.draw.pad import draw, is_empty, take_drawing
+from ui.draw.verdict import ask, show_sum, show_verdict
+from ui.live.model import put_model
 
 take_drawing()
-choice = state.setup("Draw")
+choice = shell.setup("Draw")
 st.caption("Draw, pick, upload or drop a picture. Your browser follows every stroke; Python's own numbers stand below.")
 pick_picture(choice, is_empty())
 with st.container(gap=None):  # what is invisible takes no place
@@ -28,5 +28,5 @@ else:
     show_sum(choice)
     if asked is not None:
         show_verdict(choice, asked)
-    state.link("pages/3_Steer.py", "Steer this picture", icon=":material/tune:")
+    shell.link("pages/3_Steer.py", "Steer this picture", icon=":material/tune:")
     show_nearest(choice)

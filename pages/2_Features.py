@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from ui import details, landscape, state
-from ui.components.model import put_model
-from ui.components.wall import opened, point_wall, wall
+from ui.base import shell, state, widgets
+from ui.features import details, landscape
+from ui.features.wall import opened, point_wall, wall
+from ui.live.model import put_model
 
 WALL = "feature-wall"
-
-choice = state.setup("Features")
+choice = shell.setup("Features")
 
 
 def open_from_wall() -> None:
@@ -30,7 +30,7 @@ def explore() -> None:
         point_wall(WALL, feature)
 
 
-stats = details.statistics(choice)
+stats = widgets.statistics(choice)
 with st.container(gap=None):  # what is invisible here takes no place
     put_model(choice.model, every_row=True)
     # Beside its detail the wall stays in sight while a person reads on.

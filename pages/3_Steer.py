@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from ui import recipe_panel, state, steering_panels
-from ui.components.classifier import judge, put_judge
-from ui.components.model import put_model
-from ui.components.steer import KEY, show_numbers, steering, strips
-from ui.picker import pick_picture
+from ui.base import shell, state
+from ui.base.picker import pick_picture
+from ui.live.judge import judge, put_judge
+from ui.live.model import put_model
+from ui.steer import panels as steering_panels
+from ui.steer import recipes as recipe_panel
+from ui.steer.strips import KEY, show_numbers, steering, strips
 
 recipe_panel.take_recipe()
-choice = state.setup("Steer")
+choice = shell.setup("Steer")
 recipe_panel.after_recipe(choice)
 st.caption(
     "Each strip is one feature this picture uses, the strongest first: switch it off, or drag it up or down, "
@@ -31,4 +33,4 @@ steering_panels.opinion(choice, now, asked)
 steering_panels.change_mind(choice, asked)
 steering_panels.over_many(choice, now, asked)
 recipe_panel.panel(choice, now)
-state.link("pages/1_Draw.py", "Draw another picture", icon=":material/draw:")
+shell.link("pages/1_Draw.py", "Draw another picture", icon=":material/draw:")

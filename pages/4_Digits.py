@@ -2,28 +2,28 @@
 
 import streamlit as st
 
-from ui import digits, state
-from ui.components.model import put_model
+from ui.base import shell
+from ui.digits import codes, images
+from ui.live.model import put_model
 
-choice = state.setup("Digits")
-digits.follow_feature()
+choice = shell.setup("Digits")
+codes.follow_feature()
 st.caption(
     "What each digit uses: the mean code of its images, the features that stand for it, and what it shares with the "
     "other digits. Below that, its images, and those that the model reconstructs worst."
 )
 with st.container(key="digit-place", width="content"):
-    c = digits.choose_digit(choice)
-stats = digits.statistics(choice, c)  # here torch is loaded: what stands above is painted first
-
+    c = codes.choose_digit(choice)
+stats = codes.statistics(choice, c)  # here torch is loaded: what stands above is painted first
 pictures = None
 if stats is not None:
-    st.subheader(f"The mean code of a {digits.name(stats, c)}", anchor=False)
+    st.subheader(f"The mean code of a {codes.name(stats, c)}", anchor=False)
     left, right = st.columns([11, 9], gap="medium")
     with left:
-        digits.mean_code(stats, c)
+        codes.mean_code(stats, c)
         pictures = st.container()
     with right:
-        digits.mean_map(stats, c)
+        codes.mean_map(stats, c)
 
 with st.container(gap=None):  # what is invisible takes no place
     put_model(choice.model, every_row=True)
@@ -34,18 +34,18 @@ with st.container(gap=None):  # what is invisible takes no place
     )
 
 if stats is not None:
-    st.subheader(f"Key features of the {digits.name(stats, c)}", anchor=False)
-    lists = digits.ranked(stats)
-    digits.key_tiles(choice, stats, c, lists)
+    st.subheader(f"Key features of the {codes.name(stats, c)}", anchor=False)
+    lists = codes.ranked(stats)
+    codes.key_tiles(choice, stats, c, lists)
 
     st.subheader("How distinct the digits are", anchor=False)
-    digits.distinctness(stats, lists)
+    codes.distinctness(stats, lists)
 
     st.subheader("Shared and distinctive features", anchor=False)
-    digits.sharing(stats, lists)
+    codes.sharing(stats, lists)
 
-digits.images(choice, c)
+images.images(choice, c)
 
 if stats is not None and pictures is not None:
     with pictures:  # last, for the images of a training split take seconds to load
-        digits.mean_pictures(choice, stats, c)
+        codes.mean_pictures(choice, stats, c)

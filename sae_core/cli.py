@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from sae_core import store
+from sae_core import files
 from sae_core.datasets import (
     DataError,
     ImageSet,
@@ -24,10 +24,12 @@ from sae_core.datasets import (
     download_dataset,
     load_dataset,
 )
+from sae_core.measure import features
 from sae_core.options import add_arguments, from_dict
+from sae_core.store import catalogue
 
 if TYPE_CHECKING:
-    from sae_core.training import TrainLog
+    from sae_core.training.loop import TrainLog
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser(argv if argv is not None else sys.argv[1:]).parse_args(argv)
     try:
         result, text = args.run(args)
-    except (store.CheckpointError, DataError, ValueError, OSError, FloatingPointError) as e:
+    except (files.CheckpointError, DataError, ValueError, OSError, FloatingPointError) as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -117,9 +119,9 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 
 def _add_variants(parser: argparse.ArgumentParser) -> None:
     """One subcommand a registered model, with its own options and the defaults that suit it."""
-    from sae_core.loggers import LOGGERS
-    from sae_core.sae import networks
-    from sae_core.training import TrainOptions
+    from sae_core.training.loggers import LOGGERS
+    from sae_core.training.loop import TrainOptions
+    from sae_core.variants import networks
 
     subs = parser.add_subparsers(dest="variant", required=True, metavar="VARIANT")
     for name, cls in networks().items():
@@ -131,7 +133,7 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
         add_arguments(sub.add_argument_group("the training"), TrainOptions, cls.recipe)
         sub.add_argument("--dataset", choices=dataset_names(), default="mnist")
         sub.add_argument(
-            "--out", type=Path, default=store.stores()[0], help="the folder of models; the model is OUT/NAME"
+            "--out", type=Path, default=catalogue.stores()[0], help="the folder of models; the model is OUT/NAME"
         )
         sub.add_argument("--name", default=None, help="instead of a name made from the options")
         sub.add_argument("--log-to", choices=LOGGERS, default=None, help="log there too, where it is installed")
@@ -146,15 +148,20 @@ def _chosen(args: argparse.Namespace, cls: type, defaults: dict[str, Any]) -> An
 
 
 def _train(args: argparse.Namespace) -> tuple[Any, str]:
-    from sae_core.checkpoints import train_or_load
-    from sae_core.loggers import logger
-    from sae_core.sae import PIXELS, networks
-    from sae_core.training import TrainOptions
+    from sae_core.models.configs import PIXELS
+    from sae_core.store.train_or_load import train_or_load
+    from sae_core.training.loggers import logger
+    from sae_core.training.loop import TrainOptions
+    from sae_core.variants import networks
 
     cls = networks()[args.variant]
     images = load_dataset(args.dataset, "train", args.data_dir)
     reads = getattr(args, "reads", None) or PIXELS
-    d_in = images.x.shape[1] if reads == PIXELS or args.variant == "generator" else store.read(reads).config["d_hidden"]
+    d_in = (
+        images.x.shape[1]
+        if reads == PIXELS or args.variant == "generator"
+        else catalogue.read(reads).config["d_hidden"]
+    )
     config = _chosen(args, cls.Config, {"d_in": d_in})
     opts = _chosen(args, TrainOptions, cls.recipe)
     measure, describe = _measured(images, args.data_dir)
@@ -253,10 +260,10 @@ def _metrics_text(metrics: dict[str, dict[str, float]]) -> str:
 def _evaluate(args: argparse.Namespace) -> tuple[Any, str]:
     import torch
 
-    from sae_core.checkpoints import load, load_network
-    from sae_core.metrics import evaluate, evaluate_network, with_scrambled
+    from sae_core.measure.metrics import evaluate, evaluate_network, with_scrambled
+    from sae_core.store.checkpoints import load, load_network
 
-    checkpoint = store.read(args.checkpoint)
+    checkpoint = catalogue.read(args.checkpoint)
     images: ImageSet = load_dataset(args.dataset, args.split, args.data_dir)
     if checkpoint.is_sae:
         metrics = evaluate(load(args.checkpoint, args.device), images.x)._asdict()
@@ -269,22 +276,23 @@ def _evaluate(args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _features(args: argparse.Namespace) -> tuple[Any, str]:
-    from sae_core.checkpoints import describe_all, load_network
-    from sae_core.sae import SAE
+    from sae_core.models.sae import SAE
+    from sae_core.store.checkpoints import load_network
+    from sae_core.store.train_or_load import describe_all
 
-    folder, _ = store.find(args.checkpoint)
+    folder, _ = catalogue.find(args.checkpoint)
     sae = load_network(folder, args.device)
     if not isinstance(sae, SAE):
         raise ValueError(f"a {sae.variant} has no features")
     images = load_dataset(args.dataset, args.split, args.data_dir)
     with _Progress() as progress:
         describe_all(sae, [images], folder, progress.stage)
-    path = store.stats_path(folder, images.name, images.split)
+    path = features.stats_path(folder, images.name, images.split)
     return {"path": path, "n": len(images)}, f"wrote {path}"
 
 
 def _analyze_loss(args: argparse.Namespace) -> tuple[Any, str]:
-    from sae_core.analysis import analyze_loss
+    from sae_core.documents.ensemble.analysis import analyze_loss
 
     sets = [load_dataset("mnist", split, args.data_dir) for split in ("train", "test")]
     found = analyze_loss(*sets, members=args.members, seed=args.seed)
@@ -297,7 +305,7 @@ def _analyze_loss(args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _benchmark(args: argparse.Namespace) -> tuple[Any, str]:
-    from sae_core.analysis import benchmark_devices
+    from sae_core.documents.ensemble.analysis import benchmark_devices
 
     rows = benchmark_devices(load_dataset("mnist", "train", args.data_dir), steps=args.steps)
     text = [
@@ -309,8 +317,8 @@ def _benchmark(args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _reproduce(args: argparse.Namespace) -> tuple[Any, str]:
-    from sae_core.reproduce import reproduce
-    from ui.report import write_figures
+    from sae_core.documents.export import write_figures
+    from sae_core.documents.reproduce import reproduce
 
     with _Progress() as progress:
         report = reproduce(
@@ -331,9 +339,9 @@ def _reproduce(args: argparse.Namespace) -> tuple[Any, str]:
 def _encode(args: argparse.Namespace) -> tuple[Any, str]:
     import torch
 
-    from sae_core.checkpoints import load
-    from sae_core.metrics import l0, pearson
-    from sae_core.preprocess import prepare_upload
+    from sae_core.measure.metrics import l0, pearson
+    from sae_core.pictures.prepare import prepare_upload
+    from sae_core.store.checkpoints import load
 
     sae = load(args.checkpoint, args.device)
     x = sae.read(torch.from_numpy(prepare_upload(args.image)[None]).to(sae.W_enc.device))
@@ -351,7 +359,7 @@ def _encode(args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _list(args: argparse.Namespace) -> tuple[Any, str]:
-    found, broken = store.list_checkpoints()
+    found, broken = catalogue.list_checkpoints()
     for sentence in broken:
         print(f"left out: {sentence}", file=sys.stderr)
     rows = [

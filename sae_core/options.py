@@ -76,3 +76,11 @@ def add_arguments(parser: argparse._ActionsContainer, cls: type, defaults: Mappi
             help=f"{meta['help']} (default: {default})",
             **kind,
         )
+
+
+def short(value: Any) -> str:
+    """A value in a sentence, however long it is."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**20:
+        return "a huge number"
+    text = repr(value) if isinstance(value, str | int | float | bool | None) else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:60]}…"

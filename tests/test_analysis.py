@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from sae_core.analysis import analyze_loss, benchmark_devices
 from sae_core.datasets import ImageSet
-from sae_core.sae import build
+from sae_core.documents.ensemble.analysis import analyze_loss, benchmark_devices
+from sae_core.variants import build
 from sae_core.variants.tied_topk import TiedTopKConfig
 
 

@@ -22,13 +22,17 @@ import numpy as np
 import pytest
 import torch
 
-from sae_core import checkpoints, features, store
-from sae_core.checkpoints import load, train_or_load
+from sae_core import files
 from sae_core.datasets import ImageSet
-from sae_core.metrics import evaluate
-from sae_core.sae import registry
-from sae_core.store import Checkpoint, CheckpointError
-from sae_core.training import TrainOptions
+from sae_core.files import CheckpointError
+from sae_core.measure import features
+from sae_core.measure.metrics import evaluate
+from sae_core.store import catalogue
+from sae_core.store.catalogue import Checkpoint
+from sae_core.store.checkpoints import load
+from sae_core.store.train_or_load import train_or_load
+from sae_core.training.loop import TrainOptions
+from sae_core.variants import registry
 from sae_core.variants.tied_topk import TiedTopKConfig
 from sae_core.variants.topk import TopKConfig
 
@@ -80,7 +84,7 @@ def test_a_trained_model_is_whole(variant: str, tmp_path: Path) -> None:
         assert checkpoint.metrics[f"made-up/{part.split}"] == evaluate(sae, part.x)._asdict()
     stats = features.read(checkpoint.path, "made-up", "train")
     assert np.array_equal(stats.count, (sae(torch.tensor(images().x)).acts != 0).sum(0).numpy())
-    weights, _ = store.read_tensors(checkpoint.path / "sae_weights.safetensors")
+    weights, _ = files.read_tensors(checkpoint.path / "sae_weights.safetensors")
     parameters = dict(sae.named_parameters())
     assert all(w.dtype == (np.float16 if name in parameters else np.float32) for name, w in weights.items())
     assert weights.keys() == sae.state_dict().keys()
@@ -94,7 +98,7 @@ def test_a_trained_model_is_whole(variant: str, tmp_path: Path) -> None:
 
 
 def test_the_history_has_a_line_for_every_log(model: Path) -> None:
-    lines = store.read_lines(model / "history.jsonl")
+    lines = files.read_lines(model / "history.jsonl")
     assert [line["step"] for line in lines] == [4, 8]
     assert set(lines[0]) == {"step", "steps", "epoch", "lr", "losses", "images_per_s", "measured", "dead", "note"}
     assert set(lines[0]["measured"]) == {"made-up/train", "made-up/test"}
@@ -116,7 +120,7 @@ def test_cfg_has_the_names_of_saelens(model: Path) -> None:
         "rescale_acts_by_decoder_norm": False,
     }
     assert int(ours["sae_lens_version"].split(".")[0]) >= 6
-    weights, _ = store.read_tensors(model / "sae_weights.safetensors")
+    weights, _ = files.read_tensors(model / "sae_weights.safetensors")
     assert {name: w.shape for name, w in weights.items()} == {
         "W_enc": (D_IN, 12),
         "b_enc": (12,),
@@ -142,7 +146,7 @@ def test_the_same_plan_is_found_and_another_gets_another_name(tmp_path: Path) ->
         assert not cached and other.name == f"{first.name}-{other.hash[:6]}"
         names.add(other.name)
         assert len(names) == number and train(tmp_path, opts=opts) == (other, True)
-    assert {c.name for c in store.list_checkpoints(tmp_path)[0]} == names
+    assert {c.name for c in catalogue.list_checkpoints(tmp_path)[0]} == names
 
 
 def test_a_model_outlives_an_option_that_came_after_it(tmp_path: Path) -> None:
@@ -186,7 +190,7 @@ def test_a_damaged_model_in_the_way_is_named_and_kept(model: Path, tmp_path: Pat
     other, cached = train(tmp_path)
     assert not cached and other.name == f"{model.name}-{other.hash[:6]}"
     assert (model / "cfg.json").read_text() == "{"
-    found, broken = store.list_checkpoints(tmp_path)
+    found, broken = catalogue.list_checkpoints(tmp_path)
     assert [c.name for c in found] == [other.name] and len(broken) == 1 and str(model / "cfg.json") in broken[0]
 
 
@@ -216,7 +220,7 @@ def test_a_diverged_training_leaves_no_model(tmp_path: Path) -> None:
 
     with pytest.raises(FloatingPointError):
         train(tmp_path, on_log=spoil)
-    assert store.list_checkpoints(tmp_path) == ([], [])
+    assert catalogue.list_checkpoints(tmp_path) == ([], [])
 
 
 # ---- load
@@ -272,9 +276,9 @@ def rewrite(change: Callable[[dict[str, np.ndarray]], object]) -> Callable[[Path
     """Change the stored weights."""
 
     def apply(folder: Path) -> None:
-        arrays, _ = store.read_tensors(folder / "sae_weights.safetensors")
+        arrays, _ = files.read_tensors(folder / "sae_weights.safetensors")
         change(arrays)
-        store.write_tensors(folder / "sae_weights.safetensors", arrays)
+        files.write_tensors(folder / "sae_weights.safetensors", arrays)
 
     return apply
 
@@ -334,9 +338,9 @@ def normal(folder: Path) -> dict[str, Any]:
     """All of a model that must be the same in two runs: every number to its last bit, of the history all but speed."""
     found: dict[str, Any] = {p.name: p.read_bytes() for p in folder.iterdir()}
     for path in folder.glob("*.safetensors"):  # the file's header has no fixed order
-        arrays, header = store.read_tensors(path)
+        arrays, header = files.read_tensors(path)
         found[path.name] = header, {n: (a.dtype.str, a.shape, a.tobytes()) for n, a in sorted(arrays.items())}
-    lines = store.read_lines(folder / "history.jsonl")
+    lines = files.read_lines(folder / "history.jsonl")
     found["history.jsonl"] = [{k: v for k, v in line.items() if k != "images_per_s"} for line in lines]
     return found
 
@@ -389,7 +393,7 @@ def killed_before(touch: int, out: Path, run: Callable[[], Any]) -> Callable[[],
 
 def models_that_load(out: Path) -> int:
     """How many finished models there are, each of which must load."""
-    found, broken = store.list_checkpoints(out)
+    found, broken = catalogue.list_checkpoints(out)
     assert not broken, broken
     for checkpoint in found:
         load(checkpoint.path)
@@ -480,7 +484,7 @@ def kill_the_command(root: Path) -> dict[str, Any]:
 
     for split in ("train", "test"):
         load_dataset("digits", split)
-    checkpoints.train_or_load.__kwdefaults__["save_every_s"] = 0  # it would be over before the usual 20 s
+    train_or_load.__kwdefaults__["save_every_s"] = 0  # it would be over before the usual 20 s
 
     def command(out: Path) -> None:
         sys.argv = ["sae_core", *ARGS, "--out", str(out)]
@@ -495,7 +499,7 @@ def kill_the_command(root: Path) -> dict[str, Any]:
     for _ in range(4):
         assert wait(fork(killed_before(30, out, lambda: command(out)))) == -signal.SIGKILL
         history = out / "topk-48-k6-digits.partial" / "history.jsonl"
-        at.append(len(store.read_lines(history)))
+        at.append(len(files.read_lines(history)))
         assert models_that_load(out) == 0
         try:
             load(history.parent)

@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from sae_core import features, store
-from sae_core.checkpoints import load, load_classifier, load_network, train_or_load
-from sae_core.classifier import Classifier, ClassifierConfig, Generator, GeneratorConfig
+from sae_core import files
 from sae_core.datasets import ImageSet
-from sae_core.metrics import evaluate, evaluate_network, validation_loss, with_scrambled
-from sae_core.sae import SAE, build, build_network, networks, registry
-from sae_core.scramble import SCRAMBLED, scramble
-from sae_core.store import CheckpointError
-from sae_core.training import Training, TrainOptions
+from sae_core.files import CheckpointError
+from sae_core.measure import features
+from sae_core.measure.metrics import evaluate, evaluate_network, validation_loss, with_scrambled
+from sae_core.models.classifier import Classifier, ClassifierConfig, Generator, GeneratorConfig
+from sae_core.models.sae import SAE
+from sae_core.pictures.scramble import SCRAMBLED, scramble
+from sae_core.store import catalogue
+from sae_core.store.checkpoints import load, load_classifier, load_network
+from sae_core.store.train_or_load import train_or_load
+from sae_core.training.loop import Training, TrainOptions
+from sae_core.variants import build, build_network, networks, registry
 from sae_core.variants.kl import KLConfig
 
 torch.set_num_threads(1)
@@ -179,7 +183,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_parts_of_an_experiment_are_kept_like_other_models(trained: Path) -> None:
-    listed, broken = store.list_checkpoints(trained)
+    listed, broken = catalogue.list_checkpoints(trained)
     assert [c.name for c in listed] == ["c", "g", "s"] and not broken
     assert [c.is_sae for c in listed] == [False, False, True]
     classifier, generator, sae = load_network(trained / "c"), load_network(trained / "g"), load(trained / "s")
@@ -197,7 +201,7 @@ def test_the_parts_of_an_experiment_are_kept_like_other_models(trained: Path) ->
 
 
 def test_the_loss_on_held_out_images_is_in_the_history(trained: Path) -> None:
-    lines = [line for line in store.read_lines(trained / "s" / "history.jsonl") if "validation" in line]
+    lines = [line for line in files.read_lines(trained / "s" / "history.jsonl") if "validation" in line]
     assert len(lines) == 4
     sae = load(trained / "s")
     x, labels = with_scrambled(images(60, "test").x, images(60, "test").labels)
@@ -216,7 +220,7 @@ def test_they_are_found_again_by_the_name_of_what_they_read(trained: Path) -> No
     found, cached = train_or_load(
         "generator", images(), GeneratorConfig(d_hidden=9, reads="c"), opts, out=trained, name="g", device="cpu"
     )
-    assert cached and found.config["reads"] == f"c@{store.read(trained / 'c').hash}"
+    assert cached and found.config["reads"] == f"c@{catalogue.read(trained / 'c').hash}"
 
 
 def test_a_row_picture_goes_through_both_networks(trained: Path) -> None:
@@ -304,7 +308,7 @@ def test_the_bundled_experiment_is_whole() -> None:
     assert isinstance(sae, SAE)
     x = torch.rand(3, 784, generator=torch.Generator().manual_seed(0))
     assert sae.read(x).shape == (3, 49) and sae.picture(sae.read(x)).shape == (3, 784)
-    dense = store.read(ROOT / "checkpoints" / "exp3-kl-98-rho0.999")
+    dense = catalogue.read(ROOT / "checkpoints" / "exp3-kl-98-rho0.999")
     assert dense.config["rho"] == 0.999 and dense.config["reads"] == sae.config.reads
-    accuracy = store.read(ROOT / "checkpoints" / "exp3-classifier").metrics["mnist/test"]
+    accuracy = catalogue.read(ROOT / "checkpoints" / "exp3-classifier").metrics["mnist/test"]
     assert accuracy["n"] == 20_000 and accuracy["accuracy"] >= 0.98

@@ -16,7 +16,7 @@ from PIL import Image
 
 from sae_core import load, load_dataset, prepare_upload
 from sae_core.cli import main
-from sae_core.metrics import Metrics, evaluate, pearson
+from sae_core.measure.metrics import Metrics, evaluate, pearson
 
 torch.set_num_threads(1)  # models this small only wait for a second thread
 TRAIN = ["train", "topk", "--dataset", "digits", "--d-sae", "32", "--k", "4", "--epochs", "2", "--seed", "7"]

@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from sae_core import features, store
+from sae_core import files
 from sae_core.datasets import ImageSet
-from sae_core.features import FEW, TOP, FeatureStats, describe, key_features, nearest
-from sae_core.sae import SAE, build
-from sae_core.store import CheckpointError
+from sae_core.files import CheckpointError
+from sae_core.measure import features
+from sae_core.measure.describe import describe
+from sae_core.measure.features import FEW, TOP, FeatureStats
+from sae_core.measure.lists import key_features
+from sae_core.measure.neighbours import nearest
+from sae_core.models.sae import SAE
+from sae_core.variants import build
 from sae_core.variants.tied_topk import TiedTopKConfig
 from sae_core.variants.topk import TopKConfig
 
@@ -151,8 +156,8 @@ def test_damaged_statistics_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"features-made-up-train\.safetensors is missing"):
         features.read(tmp_path, "made-up", "train")
     features.save(describe(model("topk"), images()), tmp_path)
-    path = store.stats_path(tmp_path, "made-up", "train")
-    arrays, header = store.read_tensors(path)
+    path = features.stats_path(tmp_path, "made-up", "train")
+    arrays, header = files.read_tensors(path)
     whole = path.read_bytes()
 
     path.write_bytes(whole[: len(whole) // 2])
@@ -169,7 +174,7 @@ def test_damaged_statistics_name_the_file(tmp_path: Path) -> None:
         ({**arrays, "count": arrays["count"][:, None]}, header),
         ({**arrays, "mean_active": arrays["mean_active"] * np.float32("nan")}, header),
     ):
-        store.write_tensors(path, wrong_arrays, wrong_header)
+        files.write_tensors(path, wrong_arrays, wrong_header)
         with pytest.raises(CheckpointError, match=r"train\.safetensors does not hold feature statistics"):
             features.read(tmp_path, "made-up", "train")
 
@@ -178,7 +183,7 @@ def test_importance_is_kept_apart_and_belongs_to_its_statistics(tmp_path: Path) 
     stats = describe(model("topk"), images())
     features.save(stats, tmp_path)
     path = tmp_path / "importance-made-up-train.safetensors"
-    arrays, header = store.read_tensors(path)
+    arrays, header = files.read_tensors(path)
     assert arrays["importance"].shape == (D_SAE, CLASSES)
     whole = path.read_bytes()
     for wrong_arrays, wrong_header in (
@@ -187,7 +192,7 @@ def test_importance_is_kept_apart_and_belongs_to_its_statistics(tmp_path: Path) 
         (arrays, {"of": header["of"].replace("130", "131")}),
         ({"importance": np.full_like(arrays["importance"], np.inf)}, header),
     ):
-        store.write_tensors(path, wrong_arrays, wrong_header)
+        files.write_tensors(path, wrong_arrays, wrong_header)
         with pytest.raises(CheckpointError, match="does not hold feature statistics"):
             features.read(tmp_path, "made-up", "train")
     path.write_bytes(whole[:40])

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from sae_core import geometry
+from sae_core.measure import geometry
 
 
 def rows(n: int = 12, d: int = 7, seed: int = 0) -> np.ndarray:

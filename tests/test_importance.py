@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from sae_core.classifier import Classifier, ClassifierConfig
-from sae_core.importance import Importance, ablation, importance, importance_of, overlap, shared_and_distinctive
-from sae_core.sae import SAE, build, registry
+from sae_core.measure.importance import Importance, ablation, importance, importance_of
+from sae_core.measure.lists import overlap, shared_and_distinctive
+from sae_core.models.classifier import Classifier, ClassifierConfig
+from sae_core.models.sae import SAE
+from sae_core.variants import build, registry
 from sae_core.variants.kl import KL, KLConfig
 from sae_core.variants.tied_topk import TiedTopKConfig
 from sae_core.variants.topk import TopKConfig

@@ -30,8 +30,65 @@ def uses(name: str, module: str) -> bool:
     return name == module or name.startswith(f"{module}.")
 
 
-LIBRARY = sorted((ROOT / "sae_core").rglob("*.py"))
-UI = sorted((ROOT / "ui").rglob("*.py"))
+SOURCES = sorted(p for room in ("sae_core", "ui", "pages") for p in (ROOT / room).rglob("*.py"))
+SOURCES.append(ROOT / "app.py")
+MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
+
+GROUND = ["files", "options", "device"]
+MAY_IMPORT = {
+    # sae_core: what a room may import of it, besides itself.
+    **dict.fromkeys(GROUND, GROUND),
+    "figures": GROUND,
+    "pictures": GROUND,
+    "datasets": ["pictures", *GROUND],
+    "models": GROUND,
+    "variants": ["models", *GROUND],
+    "training": ["models", "pictures", *GROUND],
+    "reference": ["datasets", *GROUND],
+    "measure": ["models", "datasets", "pictures", *GROUND],
+    "store": ["training", "measure", "variants", "models", "datasets", *GROUND],
+    "steering": ["store", "measure", "models", "reference", *GROUND],
+    "documents": [
+        "store",
+        "steering",
+        "measure",
+        "training",
+        "variants",
+        "models",
+        "datasets",
+        "pictures",
+        "figures",
+        *GROUND,
+    ],
+    "cli": ["documents", "store", "measure", "training", "variants", "models", "datasets", "pictures", *GROUND],
+    "checkpoints": ["store"],  # a face: the names that people import
+    "__main__": ["cli"],
+}
+"""of the library; a room is a folder or a file of sae_core/"""
+PAGES = ("start", "draw", "features", "steer", "digits", "experiments")
+UI_MAY_IMPORT = {"base": [], "live": ["base"], **{page: ["live", "base"] for page in PAGES}}
+"""of the dashboard: a page's folder knows no other page's"""
+OUTSIDE = {
+    "streamlit": ("ui", "pages", "app"),
+    "plotly": ("sae_core.figures", "sae_core.documents", "ui"),
+}
+"""who may import a package at all"""
+
+
+def room(module: str) -> tuple[str, str]:
+    """The house and the room of a module: ("sae_core", "models")."""
+    house, _, rest = module.partition(".")
+    return house, rest.partition(".")[0]
+
+
+def ours(module: str) -> list[str]:
+    """The modules of ours that a module imports, anywhere in it."""
+    found = set()
+    for name in imports(MODULES[module]):
+        while name and name not in MODULES:
+            name = name.rpartition(".")[0]
+        found |= {name} - {"", module}
+    return sorted(found)
 
 
 def test_the_reader_reads_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,37 +101,44 @@ def test_the_reader_reads_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert uses("x.y", "x") and not uses("xx.y", "x")
 
 
-@pytest.mark.parametrize("path", LIBRARY, ids=lambda p: str(p.relative_to(ROOT)))
-def test_the_library_stands_alone(path: Path) -> None:
-    lazily = ["ui.report"] if path.name == "cli.py" else []  # the figures that a report writes
-    for name in imports(path):
-        for outside in ("streamlit", "plotly", "ui", "pages", "app"):
-            assert not uses(name, outside) or any(uses(name, allowed) for allowed in lazily), name
-    for name in imports(path, top_only=True):
-        assert not uses(name, "ui"), name
+@pytest.mark.parametrize("module", MODULES)
+def test_no_arrow_points_upward(module: str) -> None:
+    house, own = room(module)
+    for other in ours(module):
+        its_house, its = room(other)
+        if house == "sae_core":
+            assert its_house == "sae_core", f"{module} imports {other}"
+            assert not own or not its or its == own or its in MAY_IMPORT[own], f"{module} imports {other}"
+        elif house == "ui" and its_house == "ui":
+            assert its == own or its in UI_MAY_IMPORT[own], f"{module} imports {other}"
+        elif house == "ui":
+            assert its_house == "sae_core", f"{module} imports {other}"
+        else:
+            assert its_house in ("ui", "sae_core"), f"{module} imports {other}"
 
 
-@pytest.mark.parametrize("path", UI, ids=lambda p: str(p.relative_to(ROOT)))
-def test_what_pages_share_knows_no_page(path: Path) -> None:
-    for name in imports(path):
-        assert not uses(name, "pages") and not uses(name, "app"), name
-        if path.name in ("figures.py", "experiment_figures.py"):  # NumPy in, figure out
-            assert not uses(name, "streamlit") and not uses(name, "torch"), name
+def test_every_room_stands_in_the_table() -> None:
+    rooms = {room(module) for module in MODULES}
+    assert {own for house, own in rooms if house == "sae_core" and own} == set(MAY_IMPORT)
+    assert {own for house, own in rooms if house == "ui" and own} == set(UI_MAY_IMPORT)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "sae_core/variants").glob("[a-z]*.py")), ids=lambda p: p.name)
-def test_a_variant_imports_the_base_only(path: Path) -> None:
-    for name in imports(path):
-        if uses(name, "sae_core"):
-            assert any(uses(name, f"sae_core.{m}") for m in ("sae", "options", "matching")), name
+def test_no_circle() -> None:
+    """Also none by imports within functions."""
+    left = {module: set(ours(module)) for module in MODULES}
+    while free := [module for module, needs in left.items() if not needs & left.keys()]:
+        for module in free:
+            del left[module]
+    assert not left, f"these import each other, or what does: {sorted(left)}"
 
 
-def test_training_knows_neither_metrics_nor_checkpoints() -> None:
-    names = list(imports(ROOT / "sae_core/training.py"))
-    assert any(uses(name, "sae_core.sae") for name in names)
-    for name in names:
-        if uses(name, "sae_core"):
-            assert any(uses(name, f"sae_core.{m}") for m in ("sae", "options", "device", "scramble")), name
+@pytest.mark.parametrize("module", MODULES)
+def test_packages_stay_where_they_belong(module: str) -> None:
+    for name in imports(MODULES[module]):
+        for package, allowed in OUTSIDE.items():
+            assert not uses(name, package) or any(uses(module, a) for a in allowed), f"{module} imports {name}"
+        if uses(module, "sae_core.figures"):  # NumPy in, figure out
+            assert not uses(name, "torch"), f"{module} imports {name}"
 
 
 def test_what_needs_no_torch_does_not_wait_for_it() -> None:
@@ -82,7 +146,7 @@ def test_what_needs_no_torch_does_not_wait_for_it() -> None:
         "import sys, importlib\n"
         "for name in sys.argv[1:]:\n"
         "    importlib.import_module(name)\n"
-        "    slow = {'torch', 'torchvision', 'sklearn', 'streamlit'} & set(sys.modules)\n"
+        "    slow = {'torch', 'torchvision', 'sklearn', 'streamlit', 'plotly'} & set(sys.modules)\n"
         "    assert not slow, (name, slow)\n"
         "import sae_core; sae_core.build; assert 'torch' in sys.modules\n"
     )
@@ -90,9 +154,13 @@ def test_what_needs_no_torch_does_not_wait_for_it() -> None:
         "sae_core",
         "sae_core.options",
         "sae_core.datasets",
-        "sae_core.preprocess",
-        "sae_core.store",
+        "sae_core.pictures.prepare",
+        "sae_core.measure.features",
+        "sae_core.measure.lists",
+        "sae_core.store.catalogue",
+        "sae_core.reference",
         "sae_core.cli",
+        "sae_core.documents.report",
     ]
     done = subprocess.run(
         [sys.executable, "-c", check, *modules], cwd=ROOT, capture_output=True, text=True, timeout=120

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sae_core.loggers import logger, numbers
-from sae_core.training import TrainLog
+from sae_core.training.loggers import logger, numbers
+from sae_core.training.loop import TrainLog
 
 LOG = TrainLog(50, 100, 0.5, 1e-3, {"mse": 0.25, "aux": 0.5}, 1000.0, 7, "")
 

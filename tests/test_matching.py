@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sae_core.matching import MATCHING, ROW_MAX, agreement, assign, cosines, mmcs, partners
+from sae_core.models.matching import MATCHING, ROW_MAX, agreement, assign, cosines, mmcs, partners
 
 
 def dictionaries(n: int = 3, d: int = 7, d_sae: int = 6, seed: int = 0) -> Tensor:

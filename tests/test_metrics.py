@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from sae_core import metrics
-from sae_core.metrics import RunningMetrics, evaluate
-from sae_core.sae import build
+from sae_core.measure import metrics
+from sae_core.measure.metrics import RunningMetrics, evaluate
+from sae_core.variants import build
 from sae_core.variants.tied_topk import TiedTopKConfig
 from sae_core.variants.topk import TopKConfig
 

@@ -13,9 +13,12 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from sae_core.datasets import load_dataset
-from sae_core.features import FEW, KEY_SHARE, TOP, FeatureStats, by_first_class, key_features
-from sae_core.metrics import pearson
-from ui import digits, figures, state
+from sae_core.figures import digits as figures
+from sae_core.measure import geometry, lists
+from sae_core.measure.features import FEW, TOP, FeatureStats
+from sae_core.measure.lists import KEY_SHARE, by_first_class, key_features
+from sae_core.measure.metrics import pearson
+from ui.base import models
 
 pytestmark = pytest.mark.without_mnist
 ROOT = Path(__file__).parent.parent
@@ -68,14 +71,14 @@ def test_union_by_hand() -> None:
 
 
 def test_sharing_by_hand() -> None:
-    found = digits.compare([np.array([4, 1, 2]), np.array([2, 4, 3]), np.array([7, 4, 9])], top=2)
+    found = lists.compare([np.array([4, 1, 2]), np.array([2, 4, 3]), np.array([7, 4, 9])], top=2)
     assert dict(zip(found.features.tolist(), found.lists.tolist(), strict=True)) == {1: 1, 2: 1, 4: 3, 7: 1}
     assert found.shared.tolist() == [[2, 1, 1], [1, 2, 1], [1, 1, 2]]
     assert found.own == [[1], [2], [7]]
 
 
 def test_cosines_by_hand() -> None:
-    cosine = digits.code_cosine(np.array([[3, 0, 1, 0], [0, 2, 1, 0]], np.float16))
+    cosine = geometry.code_cosine(np.array([[3, 0, 1, 0], [0, 2, 1, 0]], np.float16))
     assert cosine[0, 1] == 0 and cosine[0, 2] == pytest.approx(0.5**0.5) and cosine[0, 0] == pytest.approx(1)
     assert np.isfinite(cosine).all(), "a class without any activation"
 
@@ -133,7 +136,7 @@ def _choose(at: AppTest, key: str, value: str) -> AppTest:
 def test_the_ranking_switch_changes_the_order() -> None:
     at = _choose(_open(over="mnist"), "digit", "7")
     assert not at.exception, at.exception
-    stats = state.models()[0][MODEL].stats("mnist")
+    stats = models.models()[0][MODEL].stats("mnist")
     rates = stats.class_rates.astype(np.float64)
     enough = np.flatnonzero(rates[:, 7] * stats.class_n[7] >= max(FEW, KEY_SHARE * stats.class_n[7]))
     lift = rates[enough, 7] / stats.frequency[enough]
@@ -164,7 +167,7 @@ def test_the_digit_stays_on_other_pages() -> None:
 def test_distinctive_features_are_in_no_other_list() -> None:
     at = _open(over="mnist")
     table = at.dataframe[0].value
-    stats = state.models()[0][MODEL].stats("mnist")
+    stats = models.models()[0][MODEL].stats("mnist")
     first = [set(o[:30].tolist()) for o in key_features(stats, "lift")]
     for c, text in enumerate(table["features"]):
         own = {int(f.strip("# ")) for f in text.split(",")} if text else set()
@@ -190,7 +193,7 @@ def test_images_in_order_and_page_by_page() -> None:
 def test_the_worst_reconstructed_come_first() -> None:
     at = _open(chosen_digit="4", chosen_images_order="worst")
     assert not at.exception, at.exception
-    images, sae = load_dataset("digits", "test"), state.models()[0][MODEL].sae
+    images, sae = load_dataset("digits", "test"), models.models()[0][MODEL].sae
     of_it = np.flatnonzero(images.labels == 4)
     x = torch.from_numpy(images.x[of_it])
     r = pearson(x, sae(x).x_hat).numpy()
@@ -220,12 +223,12 @@ def test_without_mnist_its_statistics_are_shown_all_the_same(monkeypatch: pytest
 
 
 def test_without_statistics_the_images_are_still_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sae_core.store import CheckpointError
+    from sae_core.files import CheckpointError
 
-    def none(self: state.Model, dataset: str, split: str = "train") -> FeatureStats:
+    def none(self: models.Model, dataset: str, split: str = "train") -> FeatureStats:
         raise CheckpointError("features-digits-train.safetensors is missing")
 
-    monkeypatch.setattr(state.Model, "stats", none)
+    monkeypatch.setattr(models.Model, "stats", none)
     at = _open()
     assert not at.exception, at.exception
     assert "is missing" in at.info[0].value

@@ -14,14 +14,14 @@ import torch
 from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
-from sae_core import load, store
-from sae_core.checkpoints import load_classifier
-from sae_core.metrics import pearson
-from sae_core.preprocess import prepare
+from sae_core import files, load, reference
+from sae_core.measure.metrics import pearson
+from sae_core.pictures.prepare import prepare
+from sae_core.store.checkpoints import load_classifier
 from tests.test_pages import open_page
-from ui import state
-from ui.components import draw
-from ui.components.model import _wanted
+from ui.base import models, state
+from ui.draw import pad
+from ui.live.model import _wanted
 
 pytestmark = pytest.mark.without_mnist
 SIDE = 224
@@ -60,7 +60,7 @@ def test_a_drawing_is_prepared_by_python_and_chosen() -> None:
     ref = at.session_state["chosen_image"]
     assert ref.startswith("px-")
     x = prepare(picture / 255)
-    assert np.array_equal(state.find_picture(ref).x, x)
+    assert np.array_equal(reference.find_picture(ref).x, x)
     sae = load("topk-1024-k50")
     batch = torch.from_numpy(x)[None]
     shown = next(m for m in at.metric if m.label == "Pearson")
@@ -78,18 +78,18 @@ def test_a_drawing_of_a_run_that_was_ended_is_taken_by_the_next(monkeypatch: pyt
             raise StopException
         return prepare(picture)
 
-    monkeypatch.setattr(draw, "prepare", interrupted)
+    monkeypatch.setattr(pad, "prepare", interrupted)
     send(at, px=base64.b64encode(a_seven().tobytes()).decode())
     assert ended and not at.run().exception, at.exception
-    assert np.array_equal(state.find_picture(at.session_state["chosen_image"]).x, prepare(a_seven() / 255))
+    assert np.array_equal(reference.find_picture(at.session_state["chosen_image"]).x, prepare(a_seven() / 255))
 
 
 def test_a_dataset_image_passes_through_unchanged() -> None:
     at = open_page("pages/1_Draw.py", image="digits-test-5")
-    levels = np.round(state.find_picture("digits-test-5").x * 255).astype(np.uint8)
+    levels = np.round(reference.find_picture("digits-test-5").x * 255).astype(np.uint8)
     send(at, side=28, px=base64.b64encode(levels.tobytes()).decode())
-    kept = state.find_picture(at.session_state["chosen_image"]).x
-    assert np.array_equal(kept, state.find_picture("digits-test-5").x)
+    kept = reference.find_picture(at.session_state["chosen_image"]).x
+    assert np.array_equal(kept, reference.find_picture("digits-test-5").x)
 
 
 def test_an_empty_pad_is_said_and_nothing_is_chosen() -> None:
@@ -124,7 +124,7 @@ def test_python_says_how_exact_the_sum_is(model: str) -> None:
     said = [m for c in at.caption if (m := re.search(r"all (\d+) terms.* by at most (\S+)\.$", c.value))]
     assert len(said) == 1
     sae = load(model)
-    x = torch.from_numpy(np.array(state.find_picture("digits-test-5").x))[None]
+    x = torch.from_numpy(np.array(reference.find_picture("digits-test-5").x))[None]
     assert int(said[0][1]) == int((sae(sae.read(x)).acts != 0).sum())
     assert 0 <= float(said[0][2]) <= 1e-5
 
@@ -134,7 +134,7 @@ def test_the_verdict_is_the_classifiers(model: str) -> None:
     at = open_page("pages/1_Draw.py", model=model, data="digits", image="digits-test-5")
     judged = sent_to_pad(at)["judge"]
     sae, net = load(model), load_classifier(judged["id"].partition("@")[0])
-    x = torch.from_numpy(np.array(state.find_picture("digits-test-5").x))[None]
+    x = torch.from_numpy(np.array(reference.find_picture("digits-test-5").x))[None]
     h = sae.read(x)
     h_hat = sae(h).x_hat
     layer = sae.reader is not None
@@ -150,7 +150,7 @@ def test_the_verdict_is_the_classifiers(model: str) -> None:
 
 
 def test_without_a_classifier_there_are_no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.verdict.judge", lambda model: None)
+    monkeypatch.setattr("ui.draw.verdict.judge", lambda model: None)
     at = open_page("pages/1_Draw.py")
     assert not at.exception, at.exception
     assert sent_to_pad(at)["judge"] is None
@@ -159,9 +159,9 @@ def test_without_a_classifier_there_are_no_bars(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_damaged_classifier_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def damaged(asked: object) -> None:
-        raise store.CheckpointError("its weights are damaged.")
+        raise files.CheckpointError("its weights are damaged.")
 
-    monkeypatch.setattr("ui.verdict.put_judge", damaged)
+    monkeypatch.setattr("ui.draw.verdict.put_judge", damaged)
     at = open_page("pages/1_Draw.py")
     assert not at.exception, at.exception
     assert any("damaged" in i.value for i in at.info)
@@ -170,13 +170,13 @@ def test_a_damaged_classifier_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def question(**want: Any) -> dict[str, Any]:
     """What the browser asks of a model in parts."""
-    x = state.find_picture("digits-test-3").x.astype(np.float32)
+    x = reference.find_picture("digits-test-3").x.astype(np.float32)
     return {"seq": 1, "x": base64.b64encode(x.tobytes()).decode(), "features": [], **want}
 
 
 def test_a_question_for_parts_of_a_model_is_answered_with_what_the_picture_needs() -> None:
-    model = state.models()[0][state.DEFAULT_MODEL]
-    x = torch.tensor(state.find_picture("digits-test-3").x)[None]
+    model = models.models()[0][state.DEFAULT_MODEL]
+    x = torch.tensor(reference.find_picture("digits-test-3").x)[None]
     active = set(model.sae.encode(x)[0].nonzero()[:, 0].tolist())
     other = next(f for f in range(1024) if f not in active)
     assert _wanted(model, question(features=[other])) == sorted(active | {other})
@@ -195,4 +195,4 @@ def test_a_question_for_parts_of_a_model_is_answered_with_what_the_picture_needs
 )
 def test_a_hostile_question_is_refused(want: dict[str, Any]) -> None:
     with pytest.raises((ValueError, binascii.Error)):
-        _wanted(state.models()[0][state.DEFAULT_MODEL], question(**want))
+        _wanted(models.models()[0][state.DEFAULT_MODEL], question(**want))

@@ -11,10 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from sae_core.datasets import DataError
-from sae_core.reproduce import BUNDLED, NAMES, Report, read_report
+from sae_core.documents import words
+from sae_core.documents.report import BUNDLED, NAMES, Report, read_report
 from tests.conftest import missing
-from ui import contradictions, experiments
-from ui.experiment_panels import PANELS, SWITCHES
+from ui.experiments import claims, report
+from ui.experiments.panels import PANELS, SWITCHES
 
 ROOT = Path(__file__).parent.parent
 NUMBERS = {"ensemble": range(1, 10), "experiment3": range(10, 19), "intro": range(19, 20)}
@@ -94,7 +95,7 @@ def test_it_opens_with_the_first_document_and_remembers_another() -> None:
     at.switch_page("pages/2_Features.py").run()
     at.switch_page("pages/7_Experiments.py").run()
     assert at.session_state["widget_experiment"] == "experiment3"
-    assert experiments.ABOUT["experiment3"] in [c.value for c in at.caption]
+    assert report.ABOUT["experiment3"] in [c.value for c in at.caption]
 
 
 # ---- switches
@@ -152,11 +153,11 @@ def test_without_mnist_a_run_is_refused_in_words(monkeypatch: pytest.MonkeyPatch
     assert not at.exception
     assert at.info and "MNIST" in at.info[0].value
     assert _charts(at), "the bundled report stays"
-    assert not experiments._RUNNING.locked()
+    assert not report._RUNNING.locked()
 
 
 def test_a_quick_run_is_shown_and_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sae_core.reproduce.reproduce", _pretend)
+    monkeypatch.setattr("sae_core.documents.reproduce.reproduce", _pretend)
     at = _open("experiment3")
     _button(at, "Run again (quick)").click().run()
     assert not at.exception, at.exception
@@ -184,8 +185,8 @@ def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any, **__: Any) -> Report:
         raise AssertionError("a second run was started")
 
-    monkeypatch.setattr("sae_core.reproduce.reproduce", never)
-    with experiments._RUNNING:
+    monkeypatch.setattr("sae_core.documents.reproduce.reproduce", never)
+    with report._RUNNING:
         at = _open("experiment3")
         _button(at, "Run again (quick)").click().run()
     assert not at.exception, at.exception
@@ -196,11 +197,11 @@ def test_a_run_that_fails_lets_the_next_one_in(monkeypatch: pytest.MonkeyPatch) 
     def fails(*_: Any, **__: Any) -> Report:
         raise DataError("it is damaged")
 
-    monkeypatch.setattr("sae_core.reproduce.reproduce", fails)
+    monkeypatch.setattr("sae_core.documents.reproduce.reproduce", fails)
     at = _open("experiment3")
     _button(at, "Run again (quick)").click().run()
     assert any("it is damaged" in i.value for i in at.info)
-    assert not experiments._RUNNING.locked()
+    assert not report._RUNNING.locked()
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -208,7 +209,7 @@ def test_a_missing_or_damaged_report_is_said(damaged: bool, monkeypatch: pytest.
     if damaged:
         (tmp_path / "ensemble").mkdir()
         (tmp_path / "ensemble" / "report.json").write_text("{no json")
-    monkeypatch.setattr("sae_core.reproduce.BUNDLED", tmp_path)
+    monkeypatch.setattr("sae_core.documents.report.BUNDLED", tmp_path)
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).switch_page("pages/7_Experiments.py").run()
     assert not at.exception
     assert "python -m sae_core reproduce ensemble" in at.info[0].value
@@ -224,16 +225,16 @@ def _button(at: AppTest, label: str) -> Any:
 
 
 def test_compact_values_by_hand() -> None:
-    assert contradictions.compact([0.1, 0.3, 0.2, 0.4], by_epoch=True) == "0.1 → 0.4"
-    assert contradictions.compact([0.3, 0.1, 0.4, 0.2], by_epoch=False) == "0.1 – 0.4"
-    assert contradictions.compact([0.8219, 0.5611], by_epoch=False) == "0.8219, 0.5611"
-    assert contradictions.compact(None, by_epoch=False) == contradictions.compact(float("nan"), by_epoch=False) == "–"
-    assert contradictions.compact("in words", by_epoch=True) == "in words"
+    assert words.compact([0.1, 0.3, 0.2, 0.4], by_epoch=True) == "0.1 → 0.4"
+    assert words.compact([0.3, 0.1, 0.4, 0.2], by_epoch=False) == "0.1 – 0.4"
+    assert words.compact([0.8219, 0.5611], by_epoch=False) == "0.8219, 0.5611"
+    assert words.compact(None, by_epoch=False) == words.compact(float("nan"), by_epoch=False) == "–"
+    assert words.compact("in words", by_epoch=True) == "in words"
 
 
 def test_what_a_report_says_cannot_become_markup() -> None:
-    from sae_core.reproduce import Claim
+    from sae_core.documents.report import Claim
 
-    row = experiments._claim(Claim("<b>a</b>", "<i>", [1.0] * 4, None, "s&t", 3, "<script>"))
+    row = claims._claim(Claim("<b>a</b>", "<i>", [1.0] * 4, None, "s&t", 3, "<script>"))
     assert "<b>" not in row and "<i>" not in row and "<script>" not in row and "s&amp;t" in row
     assert row.count("<details>") == 1

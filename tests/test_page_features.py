@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from sae_core.features import TOP, FeatureStats
-from ui import figures, state
-from ui.components import wall
-from ui.components.tiles import levels
+from sae_core.figures import charts
+from sae_core.measure.features import TOP, FeatureStats
+from ui.base import models, state, words
+from ui.features import wall
+from ui.live.tiles import levels
 
 pytestmark = pytest.mark.without_mnist
 ROOT = Path(__file__).parent.parent
@@ -53,8 +54,8 @@ def test_orders_by_hand() -> None:
 
 
 def test_notes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state.Model, "stats", lambda self, dataset: _stats())
-    said = wall.notes(state.Model("by-hand", "0", ROOT), "digits")
+    monkeypatch.setattr(models.Model, "stats", lambda self, dataset: _stats())
+    said = wall.notes(models.Model("by-hand", "0", ROOT), "digits")
     assert said[0] == "active on 5.0 % · mostly 7s"
     assert said[1] == "active on 40 % · most often on 0s"
     assert said[3] == "never active on digits/train"
@@ -65,20 +66,20 @@ def test_notes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     ("share", "text"), [(0, "0.00 %"), (0.42, "42 %"), (0.032, "3.2 %"), (0.0005, "0.05 %"), (1e-6, "< 0.01 %")]
 )
 def test_percent(share: float, text: str) -> None:
-    assert wall.percent(share) == text
+    assert words.percent(share) == text
 
 
 def test_figures_say_what_they_show() -> None:
     stats = _stats()
-    one = figures.class_rates(0, stats.class_rates[0], stats.class_n, list("0123456789"), 0.05, "digits/train")
+    one = charts.class_rates(0, stats.class_rates[0], stats.class_n, list("0123456789"), 0.05, "digits/train")
     assert one.data[0].y[7] == pytest.approx(50)
     assert one.layout.shapes[0].y0 == pytest.approx(5)
     assert "digits/train, n = 2,000" in one.layout.title.subtitle.text
-    all_ = figures.frequencies(stats.frequency, "digits/train", stats.n)
+    all_ = charts.frequencies(stats.frequency, "digits/train", stats.n)
     assert sum(all_.data[0].y) == 4
     assert "1 dead" in all_.layout.title.subtitle.text
-    assert sum(figures.frequencies(np.ones(3), "digits/train", 1).data[0].y) == 3
-    assert sum(figures.frequencies(np.zeros(3), "digits/train", 10).data[0].y) == 0
+    assert sum(charts.frequencies(np.ones(3), "digits/train", 1).data[0].y) == 3
+    assert sum(charts.frequencies(np.zeros(3), "digits/train", 10).data[0].y) == 0
 
 
 # ---- the page
@@ -104,11 +105,11 @@ def _sent(at: AppTest, key: str) -> dict[str, Any]:
     raise AssertionError(f"there is no component {key}")
 
 
-def _chosen_model(at: AppTest) -> state.Model:
-    from sae_core import store
+def _chosen_model(at: AppTest) -> models.Model:
+    from sae_core.store import catalogue
 
-    c = store.read(at.session_state["chosen_model"])
-    return state.Model(c.name, c.hash, c.path)
+    c = catalogue.read(at.session_state["chosen_model"])
+    return models.Model(c.name, c.hash, c.path)
 
 
 def test_opens_with_the_wall_and_nothing_open() -> None:
@@ -186,12 +187,12 @@ def test_statistics_of_one_data_set_go_with_images_of_another(monkeypatch: pytes
 
 
 def test_without_statistics_the_weights_are_still_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sae_core.store import CheckpointError
+    from sae_core.files import CheckpointError
 
-    def none(self: state.Model, dataset: str, split: str = "train") -> FeatureStats:
+    def none(self: models.Model, dataset: str, split: str = "train") -> FeatureStats:
         raise CheckpointError("features-digits-train.safetensors is missing")
 
-    monkeypatch.setattr(state.Model, "stats", none)
+    monkeypatch.setattr(models.Model, "stats", none)
     at = _open(feature="3")
     assert not at.exception, at.exception
     assert "is missing" in at.info[0].value

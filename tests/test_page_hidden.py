@@ -11,14 +11,18 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from sae_core import features, store
-from sae_core.classifier import GeneratorConfig
+from sae_core import files, reference
 from sae_core.datasets import load_dataset
-from sae_core.metrics import mse, pearson
-from sae_core.sae import SAE, Network, build, build_network
-from sae_core.steering import PLAIN, steer
+from sae_core.measure import describe, features, neighbours
+from sae_core.measure.metrics import mse, pearson
+from sae_core.models.classifier import GeneratorConfig
+from sae_core.models.network import Network
+from sae_core.models.sae import SAE
+from sae_core.steering.edits import PLAIN, steer
+from sae_core.store import catalogue
+from sae_core.variants import build, build_network
 from tests.test_pages import PAGES, open_page
-from ui import state
+from ui.base import models, state
 
 ROOT = Path(__file__).parent.parent
 BUNDLED = "exp3-kl-98-rho0.1"
@@ -41,28 +45,28 @@ def in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SAE:
     sae.attach(
         _ready(build_network("classifier")), _ready(build_network("generator", GeneratorConfig(reads="by hand")))
     )
-    cfg = store.read_json(ROOT / "checkpoints" / state.DEFAULT_MODEL / store.CFG)
+    cfg = files.read_json(ROOT / "checkpoints" / state.DEFAULT_MODEL / catalogue.CFG)
     del cfg["k"]
     shape = {"d_in": sae.config.d_in, "d_sae": sae.config.d_sae}
     cfg.update(shape, architecture="kl")
     cfg["metadata"]["sae_core"].update(variant="kl", config=shape)
     (tmp_path / IN_MEMORY).mkdir()
-    store.write_json(tmp_path / IN_MEMORY / store.CFG, cfg)
+    files.write_json(tmp_path / IN_MEMORY / catalogue.CFG, cfg)
     monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))
-    load = state._load
-    monkeypatch.setattr(state, "_load", lambda path, *of: sae if path.name == IN_MEMORY else load(path, *of))
+    load = models._load
+    monkeypatch.setattr(models, "_load", lambda path, *of: sae if path.name == IN_MEMORY else load(path, *of))
     return sae
 
 
 @pytest.fixture(params=[IN_MEMORY, pytest.param(BUNDLED, marks=there)])
-def model(request: pytest.FixtureRequest) -> state.Model:
+def model(request: pytest.FixtureRequest) -> models.Model:
     if request.param == IN_MEMORY:
         request.getfixturevalue("in_memory")
-    c = store.read(request.param)
-    return state.Model(c.name, c.hash, c.path)
+    c = catalogue.read(request.param)
+    return models.Model(c.name, c.hash, c.path)
 
 
-def opened(page: str, model: state.Model) -> AppTest:
+def opened(page: str, model: models.Model) -> AppTest:
     at = open_page(page, model=model.name, data="digits", image=IMAGE, feature="17")
     assert not at.exception, at.exception
     assert at.session_state["chosen_model"] == model.name
@@ -82,11 +86,11 @@ def metrics(at: AppTest) -> dict[str, str]:
 
 
 def batch() -> torch.Tensor:
-    return torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
+    return torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_opens(page: str, model: state.Model) -> None:
+def test_every_page_opens(page: str, model: models.Model) -> None:
     at = opened(page, model)
     assert len(at.title) == 1
     assert not at.error
@@ -94,9 +98,9 @@ def test_every_page_opens(page: str, model: state.Model) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_opens_with_statistics(page: str, in_memory: SAE, tmp_path: Path) -> None:
-    features.save(features.describe(in_memory, load_dataset("digits", "train")), tmp_path / IN_MEMORY)
-    c = store.read(IN_MEMORY)
-    at = opened(page, state.Model(c.name, c.hash, c.path))
+    features.save(describe.describe(in_memory, load_dataset("digits", "train")), tmp_path / IN_MEMORY)
+    c = catalogue.read(IN_MEMORY)
+    at = opened(page, models.Model(c.name, c.hash, c.path))
     assert not at.error and not at.info and not at.warning
     if "Steer" in page:
         assert len(sent(at, "steer_strips")["high"]) == in_memory.config.d_sae
@@ -104,7 +108,7 @@ def test_every_page_opens_with_statistics(page: str, in_memory: SAE, tmp_path: P
         assert len(sent(at, "features_wall", "feature-wall")["notes"]) == in_memory.config.d_sae
 
 
-def test_draw_measures_what_it_reads(model: state.Model) -> None:
+def test_draw_measures_what_it_reads(model: models.Model) -> None:
     at = opened("pages/1_Draw.py", model)
     h = model.sae.read(batch())
     out = model.sae(h)
@@ -116,7 +120,7 @@ def test_draw_measures_what_it_reads(model: state.Model) -> None:
 
 
 @pytest.mark.parametrize("mode", ["error-preserving", "plain"])
-def test_steer_tells_what_the_edits_change(model: state.Model, mode: str) -> None:
+def test_steer_tells_what_the_edits_change(model: models.Model, mode: str) -> None:
     at = opened("pages/3_Steer.py", model)
     x, sae = batch(), model.sae
     f = int(steer(sae, x, {}, mode).acts[0].argmax())
@@ -138,11 +142,11 @@ def test_steer_tells_what_the_edits_change(model: state.Model, mode: str) -> Non
         assert shown["Pearson(original, reconstruction)"] == f"{float(pearson(x, result.x_hat)[0]):.4f}"
 
 
-def test_neighbours_are_those_of_its_own_weights(model: state.Model) -> None:
+def test_neighbours_are_those_of_its_own_weights(model: models.Model) -> None:
     at = opened("pages/2_Features.py", model)
     form = model.sae.inference_form()
     for name, rows in (("encoder", form.W.T), ("decoder", form.D)):
-        order, _ = features.nearest(np.ascontiguousarray(rows), 17, 6)
+        order, _ = neighbours.nearest(np.ascontiguousarray(rows), 17, 6)
         assert [t["value"] for t in sent(at, "live_tiles", f"nearest-{name}")["tiles"]] == order.tolist()
 
 
@@ -151,7 +155,7 @@ def test_without_a_generator_the_page_says_so(page: str, in_memory: SAE) -> None
     if "Experiments" in page:
         pytest.skip("it shows the documents' models, not the chosen one")
     in_memory.attach(in_memory.reader, None)
-    c = store.read(IN_MEMORY)
-    at = opened(page, state.Model(c.name, c.hash, c.path))
+    c = catalogue.read(IN_MEMORY)
+    at = opened(page, models.Model(c.name, c.hash, c.path))
     assert any("no image generator" in i.value for i in at.info)
     assert not [c for c in at.get("bidi_component") if c.proto.component_name == "sae_live_model"]

@@ -11,16 +11,17 @@ import torch
 from streamlit.runtime.scriptrunner import StopException
 from streamlit.testing.v1 import AppTest
 
-from sae_core import CheckpointError, load, load_dataset, recipes, steering
-from sae_core.checkpoints import load_classifier
-from sae_core.classifier import Classifier
-from sae_core.metrics import pearson
-from sae_core.recipes import Recipe, pack
-from sae_core.steering import Edit, Edits, Steered, steer
+from sae_core import CheckpointError, load, load_dataset, reference
+from sae_core.measure.metrics import pearson
+from sae_core.models.classifier import Classifier
+from sae_core.steering import asking, many, mind, recipes, sliders
+from sae_core.steering.edits import Edit, Edits, Steered, steer
+from sae_core.steering.recipes import Recipe, pack
+from sae_core.store.checkpoints import load_classifier
 from tests.test_pages import open_page
-from ui import state
-from ui.components import steer as steer_component
-from ui.components.classifier import DEFAULT, judge
+from ui.base import models
+from ui.live.judge import DEFAULT, judge
+from ui.steer import strips as steer_component
 
 pytestmark = pytest.mark.without_mnist
 PAGE = "pages/3_Steer.py"
@@ -59,7 +60,7 @@ def numbers(at: AppTest) -> dict[str, str]:
 
 
 def expected(edits: dict[int, float], mode: str = "error-preserving") -> tuple[torch.Tensor, Steered]:
-    x = torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
+    x = torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
     return x, steer(load("topk-1024-k50"), x, edits, mode)
 
 
@@ -193,20 +194,20 @@ def test_hostile_edits_change_nothing(edits: dict[str, Any]) -> None:
 
 
 def test_edits_of_another_model_are_held_against_that_model() -> None:
-    model, at = state.models()[0]["exp3-kl-98-rho0.1"], opened()
+    model, at = models.models()[0]["exp3-kl-98-rho0.1"], opened()
     send(at, model=model.id, edits={500: 1})
     assert any("there is no feature 500: this SAE has 0 to 97" in w.value for w in at.warning)
     at.session_state["chosen_model"] = model.name
     assert not at.run().exception, at.exception
     assert sent_to_strips(at)["model"] == model.id and sent_to_strips(at)["edits"] == {}
-    send(at, model=state.models()[0]["topk-1024-k50"].id, edits={500: 1})
+    send(at, model=models.models()[0]["topk-1024-k50"].id, edits={500: 1})
     assert not at.warning
     at.session_state["chosen_model"] = "topk-1024-k50"
     assert sent_to_strips(at.run())["edits"] == {"500": 1.0}
 
 
 def test_an_empty_picture_can_be_steered() -> None:
-    at = opened(state.drawn(np.zeros(784), "nothing").ref)
+    at = opened(reference.drawn(np.zeros(784), "nothing").ref)
     assert not at.exception, at.exception
     assert numbers(at)["Pearson(original, steered)"] == "0.0000"  # a constant picture correlates with nothing
     send(at, edits={7: 1.0})
@@ -214,14 +215,14 @@ def test_an_empty_picture_can_be_steered() -> None:
 
 
 def test_sliders_without_statistics_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = state.Model.stats
+    whole = models.Model.stats
 
-    def stats(self: state.Model, dataset: str, split: str = "train") -> Any:
+    def stats(self: models.Model, dataset: str, split: str = "train") -> Any:
         if dataset in without:
             raise CheckpointError("no statistics")
         return whole(self, dataset, split)
 
-    monkeypatch.setattr(state.Model, "stats", stats)
+    monkeypatch.setattr(models.Model, "stats", stats)
     without = ["digits"]
     data = sent_to_strips(opened())
     assert data["source"].startswith("mnist/train")
@@ -243,15 +244,15 @@ def classifier_says(at: AppTest) -> str:
 
 def test_only_some_features() -> None:
     at = opened()
-    f, g = steering.used(expected({})[1].acts[0])[:2]
+    f, g = sliders.used(expected({})[1].acts[0])[:2]
     send(at, edits={f: 1.0}, solo=[f, g])
     assert not at.exception, at.exception
-    x = torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
+    x = torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
     sae, judge = load("topk-1024-k50"), load_classifier(DEFAULT)
     result = steer(sae, x, {f: 1.0}, solo=[f, g])
     assert numbers(at)["L0, edited"] == "2 (was 50)"
     assert numbers(at)["Largest change"] == f"{float((result.steered - x).abs().max()):.4f}"
-    before, after = steering.opinion(sae, judge, x, {f: 1.0}, solo=[f, g])
+    before, after = asking.opinion(sae, judge, x, {f: 1.0}, solo=[f, g])
     table = next(m.value for m in at.markdown if m.value.startswith("| class"))
     for c, line in enumerate(table.splitlines()[2:]):
         shown = [float(cell.strip(" %")) for cell in line.strip("|").split("|")[1:]]
@@ -261,7 +262,7 @@ def test_only_some_features() -> None:
 
 
 def test_without_the_classifier_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.components.classifier.DEFAULT", "no-such-classifier")
+    monkeypatch.setattr("ui.live.judge.DEFAULT", "no-such-classifier")
     at = opened()
     assert not at.exception, at.exception
     assert sent_to_strips(at)["judge"] is None
@@ -299,8 +300,8 @@ def test_the_likeliest_other_digit_is_offered(says: int, offered: int, monkeypat
 
 
 def test_a_mind_that_stays_leaves_the_edits(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = steering.change_mind
-    monkeypatch.setattr(steering, "change_mind", lambda *a, **k: find(*a, **k, max_edits=1, steps=(0.01,)))
+    find = mind.change_mind
+    monkeypatch.setattr(mind, "change_mind", lambda *a, **k: find(*a, **k, max_edits=1, steps=(0.01,)))
     at = opened()
     f = strongest()
     send(at, edits={f: 0})
@@ -337,10 +338,10 @@ def test_a_scale_multiplies_each_images_own_activation() -> None:
     assert not at.exception, at.exception
     images = load_dataset("digits", "test")
     which = np.sort(np.random.default_rng(0).permutation(len(images))[:1000])
-    asked = judge(state.models()[0]["topk-1024-k50"])
+    asked = judge(models.models()[0]["topk-1024-k50"])
     assert asked is not None
     by_edit = {
-        kind: steering.apply_to_many(
+        kind: many.apply_to_many(
             load("topk-1024-k50"), asked.network, images.x[which], images.labels[which], {f: edit}
         ).mean_change
         for kind, edit in (("scale", Edit("scale", 2.0)), ("set", 2 * own))
@@ -364,7 +365,7 @@ def test_a_rule_that_is_none_is_refused(rules: dict[int, Any]) -> None:
 
 
 def recipe(edits: Edits, **more: Any) -> Recipe:
-    model = state.models()[0]["topk-1024-k50"]
+    model = models.models()[0]["topk-1024-k50"]
     return Recipe("mine", more.pop("model", model.id), edits, picture=more.pop("picture", IMAGE), **more)
 
 

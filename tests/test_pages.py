@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from sae_core.recipes import Recipe, to_json
-from ui import state
+from sae_core.steering.recipes import Recipe, to_json
+from ui.base import words
 
 pytestmark = pytest.mark.without_mnist
 ROOT = Path(__file__).parent.parent
@@ -101,15 +101,15 @@ def test_a_picture_that_is_none_leaves_the_address() -> None:
 
 
 def test_what_comes_from_outside_stands_as_it_is() -> None:
-    assert state.plain("k: :red[v] a_b*c\n# $e$ [f](g) <h> `i`") == (
+    assert words.plain("k: :red[v] a_b*c\n# $e$ [f](g) <h> `i`") == (
         r"k: \:red\[v\] a\_b\*c \# \$e\$ \[f\]\(g\) \<h\> \`i\`"
     )
-    assert state.plain("!" * 70, 60) == r"\!" * 60 + "…"
+    assert words.plain("!" * 70, 60) == r"\!" * 60 + "…"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_without_any_model_it_says_so(page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sae_core.store.stores", lambda: [tmp_path])
+    monkeypatch.setattr("sae_core.store.catalogue.stores", lambda: [tmp_path])
     at = open_page(page)
     assert not at.exception, at.exception
     assert "no model here yet" in at.info[0].value

@@ -1,4 +1,4 @@
-"""sae_core.preprocess and its mirror ui/draw/prepare.js."""
+"""sae_core.pictures.prepare and its mirror ui/draw/prepare.js."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sae_core.datasets import load_dataset
-from sae_core.preprocess import (
+from sae_core.pictures.prepare import (
     MAX_PIXELS,
     EmptyPicture,
     PictureError,

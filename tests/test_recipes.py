@@ -18,11 +18,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from sae_core import recipes, store
-from sae_core.checkpoints import load
 from sae_core.datasets import load_dataset
-from sae_core.recipes import Recipe, from_json, from_text, listed, pack, save, to_code, to_json, unpack
-from sae_core.steering import MODES, Edit, Edits, edit_code, steer
+from sae_core.steering import recipes
+from sae_core.steering.edits import MODES, Edit, Edits, edit_code, steer
+from sae_core.steering.recipes import Recipe, from_json, from_text, listed, pack, save, to_code, to_json, unpack
+from sae_core.store import catalogue
+from sae_core.store.checkpoints import load
 
 ROOT = Path(__file__).parent.parent
 MODEL = "topk-1024-k50@0123456789ab"
@@ -133,7 +134,7 @@ def test_the_code_makes_the_same_picture(name: str, mode: str) -> None:
     sae, x = load(name), torch.tensor(load_dataset("digits", "test").x[[11]])
     acts = sae(sae.read(x)).acts[0]
     first, second, third = acts.abs().topk(3).indices.tolist()
-    model = f"{name}@{store.read(name.partition('/')[0]).hash}"
+    model = f"{name}@{catalogue.read(name.partition('/')[0]).hash}"
     edits: Edits = {first: 0.0, second: Edit("scale", 1.7), third: Edit("clamp", low=0.0, high=0.5), 5: 2.25}
     recipe = Recipe("r", model, edits, mode, (second, third, 5), "digits-test-11")
     code = to_code(recipe)

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sae_core import store
+from sae_core import files
 from sae_core.datasets import DataError
-from sae_core.reproduce import BUNDLED, NAMES, Claim, Report, read_report, reproduce, show
-from sae_core.reproduce.experiment3 import CLAIMED
+from sae_core.documents.hidden_layer.run import CLAIMED
+from sae_core.documents.report import BUNDLED, NAMES, Claim, Report, read_report, show
+from sae_core.documents.reproduce import reproduce
+from sae_core.store import catalogue
 
 Quick = Callable[[str], Report]
 
@@ -59,7 +61,7 @@ def test_a_second_run_finds_the_models_and_the_same_numbers(quick: Quick, mnist_
 def test_what_ran_quickly_touches_no_bundled_model(quick: Quick) -> None:
     for name in NAMES:
         report = quick(name)
-        models = {c.name for c in store.list_checkpoints(report.folder / "models")[0]}
+        models = {c.name for c in catalogue.list_checkpoints(report.folder / "models")[0]}
         assert set(report.info["models"].values()) <= models
 
 
@@ -104,7 +106,7 @@ def test_every_experiment_has_a_bundled_report(name: str) -> None:
     report = read_report(BUNDLED / name)
     assert (report.name, report.seed, report.quick) == (name, 42, False)
     for bundled in report.info["models"].values():
-        assert store.read(BUNDLED.parent / "checkpoints" / bundled).name == bundled
+        assert catalogue.read(BUNDLED.parent / "checkpoints" / bundled).name == bundled
     assert (report.folder / "arrays.safetensors").stat().st_size < 3_000_000
 
 
@@ -129,7 +131,7 @@ def test_a_damaged_report_names_its_file(tmp_path: Path) -> None:
     Report("intro", 1, False, folder=tmp_path, arrays={"a": np.zeros(2)}).write()
     assert read_report(tmp_path).seed == 1
     (tmp_path / "report.json").write_text("{}")
-    with pytest.raises(store.CheckpointError, match=r"report\.json is not a report"):
+    with pytest.raises(files.CheckpointError, match=r"report\.json is not a report"):
         read_report(tmp_path)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sae_core.steering import ManyResult
-from ui import steer_figures as figures
-from ui.figures import BLUE, ORANGE
+from sae_core.figures import steering as figures
+from sae_core.figures.style import BLUE, ORANGE
+from sae_core.steering.many import ManyResult
 
 NAMES = ["0", "1", "2", "3", "no digit"]
 FOUND = ManyResult(

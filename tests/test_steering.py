@@ -12,34 +12,19 @@ import pytest
 import torch
 from torch import Tensor
 
-from sae_core import features, store
-from sae_core.checkpoints import load, load_classifier
-from sae_core.classifier import Classifier
 from sae_core.datasets import ImageSet, dataset_info, default_data_dir, load_dataset
-from sae_core.importance import Importance
-from sae_core.sae import SAE, build, build_network, registry
-from sae_core.steering import (
-    MODES,
-    SCALES,
-    Edit,
-    Edits,
-    apply_to_many,
-    change_mind,
-    check_reach,
-    checked,
-    edit_code,
-    likely,
-    logits_of,
-    opinion,
-    random_edits,
-    scaled,
-    slider_bounds,
-    slider_range,
-    slider_ranges,
-    steer,
-    top_by_importance,
-    used,
-)
+from sae_core.measure import describe, features
+from sae_core.measure.importance import Importance
+from sae_core.models.classifier import Classifier
+from sae_core.models.sae import SAE
+from sae_core.steering.asking import logits_of, opinion
+from sae_core.steering.edits import MODES, Edit, Edits, check_reach, checked, edit_code, scaled, steer
+from sae_core.steering.many import SCALES, apply_to_many
+from sae_core.steering.mind import change_mind, likely, random_edits
+from sae_core.steering.sliders import slider_bounds, slider_range, slider_ranges, top_by_importance, used
+from sae_core.store import catalogue
+from sae_core.store.checkpoints import load, load_classifier
+from sae_core.variants import build, build_network, registry
 from sae_core.variants.tied_topk import TiedTopKConfig
 from sae_core.variants.topk import TopKConfig
 
@@ -398,7 +383,7 @@ def slow_step(
 def test_a_step_is_the_best_of_every_single_edit(
     reading: SAE, classifier: Classifier, images: ImageSet, mode: str
 ) -> None:
-    stats = features.describe(reading, few(images, 500))
+    stats = describe.describe(reading, few(images, 500))
     for i in range(3):
         x = torch.tensor(images.x[i])
         target = int(opinion(reading, classifier, x[None], {}, mode)[0][0].topk(2 + i).indices[1 + i])
@@ -424,7 +409,7 @@ def test_a_step_is_the_best_of_every_single_edit(
 def test_what_a_change_of_mind_says_holds(
     reading: SAE, classifier: Classifier, images: ImageSet, mode: str, measured: bool
 ) -> None:
-    stats = features.describe(reading, few(images, 500)) if measured else None
+    stats = describe.describe(reading, few(images, 500)) if measured else None
     x = torch.tensor(images.x[0])
     target = int(opinion(reading, classifier, x[None], {}, mode)[0][0].topk(3).indices[2])
     found = change_mind(reading, classifier, x, target, mode=mode, stats=stats)
@@ -523,7 +508,7 @@ def test_without_statistics_the_slope_of_the_margin_decides(images: ImageSet, cl
 def test_random_edits_are_those_that_are_tried(classifier: Classifier, images: ImageSet) -> None:
     """Single edits: the share is that of all (feature, value) pairs, each feature as likely as the others."""
     sae, x = load(HIDDEN), torch.tensor(images.x[0])
-    stats = features.read(store.find(HIDDEN)[0], "mnist", "train")
+    stats = features.read(catalogue.find(HIDDEN)[0], "mnist", "train")
     acts = sae(sae.read(x[None])).acts[0]
     label = int(images.labels[0])
     target = int(classifier(x[None])[0].topk(2).indices[1])
@@ -559,7 +544,7 @@ def test_random_edits_follow_their_seed_and_their_number(classifier: Classifier,
 def test_on_mnist_few_edits_change_its_mind_and_random_ones_do_not(mnist_dir: Path, classifier: Classifier) -> None:
     images = load_dataset("mnist", "test", mnist_dir)
     sae = load("topk-1024-k50")
-    stats = features.read(store.find("topk-1024-k50")[0], "mnist", "train")
+    stats = features.read(catalogue.find("topk-1024-k50")[0], "mnist", "train")
     changed, at_random = [], []
     for i in range(12):
         x, target = torch.tensor(images.x[i]), (int(images.labels[i]) + 1 + i % 9) % 10

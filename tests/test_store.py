@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sae_core import store
-from sae_core.store import CheckpointError
+from sae_core import files
+from sae_core.files import CheckpointError
+from sae_core.store import catalogue
 
 CFG: dict[str, Any] = {
     "architecture": "topk",
@@ -53,41 +54,41 @@ def two_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_name_is_looked_for_in_the_given_store(two_stores: Path) -> None:
-    assert store.find("mine") == (two_stores / "given" / "mine", None)
-    assert store.find("mine/0") == (two_stores / "given" / "mine", 0)
-    assert store.find("mine/12/") == (two_stores / "given" / "mine", 12)
-    assert store.find(Path("mine")) == (two_stores / "given" / "mine", None)
-    assert store.read("mine").hash == "abc"
+    assert catalogue.find("mine") == (two_stores / "given" / "mine", None)
+    assert catalogue.find("mine/0") == (two_stores / "given" / "mine", 0)
+    assert catalogue.find("mine/12/") == (two_stores / "given" / "mine", 12)
+    assert catalogue.find(Path("mine")) == (two_stores / "given" / "mine", None)
+    assert catalogue.read("mine").hash == "abc"
 
 
 def test_a_name_is_never_looked_for_in_the_working_directory(two_stores: Path) -> None:
     for name in ("local", "local/0"):
         with pytest.raises(CheckpointError, match=r"no model called 'local' in .*given"):
-            store.find(name)
-    assert store.find("./local") == (Path("local"), None), "a path is a path"
+            catalogue.find(name)
+    assert catalogue.find("./local") == (Path("local"), None), "a path is a path"
 
 
 def test_the_given_store_comes_before_the_repositorys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    own = Path(store.__file__).resolve().parent.parent / "checkpoints"
+    own = Path(catalogue.__file__).resolve().parents[2] / "checkpoints"
     monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))
-    assert store.stores() == [tmp_path, own]
+    assert catalogue.stores() == [tmp_path, own]
     monkeypatch.delenv("SAE_CHECKPOINTS")
-    assert store.stores() == [own]
+    assert catalogue.stores() == [own]
 
 
 def test_paths(tmp_path: Path) -> None:
     model, number = put(tmp_path / "model"), put(tmp_path / "7")
-    assert store.find(model) == (model, None)
-    assert store.find(f"{model}/") == (model, None)
-    assert store.find(f"{model}/3") == (model, 3)
-    assert store.find(number) == (number, None), "a model whose own name is a number"
-    assert store.find(f"{number}/3") == (number, 3)
+    assert catalogue.find(model) == (model, None)
+    assert catalogue.find(f"{model}/") == (model, None)
+    assert catalogue.find(f"{model}/3") == (model, 3)
+    assert catalogue.find(number) == (number, None), "a model whose own name is a number"
+    assert catalogue.find(f"{number}/3") == (number, 3)
 
 
 @pytest.mark.parametrize("spec", ["../x", "a/b", "/nowhere/x", "x/../y", "mine/zero"])
 def test_a_path_to_nothing_names_the_folder(spec: str, two_stores: Path) -> None:
     with pytest.raises(CheckpointError, match="no checkpoint folder "):
-        store.find(spec)
+        catalogue.find(spec)
 
 
 BAD_NAMES = ["", ".", "..", "a..b", ".hidden", "-x", "a b", "a\n", "a\0b", "ü", "x.partial", "x.", "a" * 101]
@@ -96,20 +97,20 @@ BAD_NAMES = ["", ".", "..", "a..b", ".hidden", "-x", "a b", "a\n", "a\0b", "ü",
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_name_that_cannot_be_one_is_refused(name: str, two_stores: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot name a model"):
-        store.check_name(name)
+        catalogue.check_name(name)
     with pytest.raises(CheckpointError):
-        store.find(name)
+        catalogue.find(name)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "a\\b", "NAME/0", "/etc"])
 def test_a_path_is_no_name(name: str) -> None:
     with pytest.raises(CheckpointError, match="cannot name a model"):
-        store.check_name(name)
+        catalogue.check_name(name)
 
 
 def test_good_names() -> None:
     for name in ("topk-1024-k50", "A", "7", "a.b_c-d", "a" * 100):
-        assert store.check_name(name) == name
+        assert catalogue.check_name(name) == name
 
 
 def test_folders_lists_finished_models_once(two_stores: Path) -> None:
@@ -119,7 +120,7 @@ def test_folders_lists_finished_models_once(two_stores: Path) -> None:
     (given / "file").write_text("x")
     put(given / "a-model")
     other = put(two_stores / "other" / "mine").parent
-    assert list(store.folders([given, other, two_stores / "nowhere"])) == [given / "a-model", given / "mine"]
+    assert list(catalogue.folders([given, other, two_stores / "nowhere"])) == [given / "a-model", given / "mine"]
 
 
 def changed(where: str, value: Any) -> Any:
@@ -165,8 +166,8 @@ HOSTILE = [
 def test_a_cfg_that_does_not_fit_names_the_file(where: str, value: Any, tmp_path: Path) -> None:
     folder = put(tmp_path / "model", changed(where, value))
     with pytest.raises(CheckpointError, match=r"model.cfg\.json"):
-        store.read(folder)
-    found, broken = store.list_checkpoints(tmp_path)
+        catalogue.read(folder)
+    found, broken = catalogue.list_checkpoints(tmp_path)
     assert found == [] and len(broken) == 1 and "cfg.json" in broken[0], "one bad folder does not end the list"
 
 
@@ -186,7 +187,7 @@ def test_json_that_cannot_be_read_names_the_file(says: str, damage: Callable[[Pa
     folder = put(tmp_path / "model")
     damage(folder / "cfg.json")
     with pytest.raises(CheckpointError, match=f"cfg.json .*{says}"):
-        store.read(folder)
+        catalogue.read(folder)
 
 
 @pytest.mark.parametrize("text", ["[]", '"x"', '{"mnist/test": 3}', '{"mnist/test": {"fvu": "x"}}', "null", "{"])
@@ -194,9 +195,9 @@ def test_metrics_that_do_not_fit_name_the_file(text: str, tmp_path: Path) -> Non
     folder = put(tmp_path / "model")
     (folder / "metrics.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"model.metrics\.json"):
-        store.read(folder)
+        catalogue.read(folder)
     (folder / "metrics.json").write_text('{"mnist/test": {"fvu": 0.5, "n": 3}}')
-    assert store.read(folder).metrics == {"mnist/test": {"fvu": 0.5, "n": 3}}
+    assert catalogue.read(folder).metrics == {"mnist/test": {"fvu": 0.5, "n": 3}}
 
 
 def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
@@ -208,8 +209,8 @@ def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
         "bytes": np.array([[1]], np.uint8),
         "empty": np.zeros((0, 3), np.int32),
     }
-    store.write_tensors(path, wanted, {"n": "5"})
-    found, header = store.read_tensors(path)
+    files.write_tensors(path, wanted, {"n": "5"})
+    found, header = files.read_tensors(path)
     assert header == {"n": "5"} and found.keys() == wanted.keys()
     for name, array in wanted.items():
         assert found[name].shape == array.shape and found[name].dtype == array.dtype
@@ -219,43 +220,43 @@ def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize("keep", [0, 4, 8, 30, 80, -1])
 def test_cut_tensors_name_the_file(keep: int, tmp_path: Path) -> None:
     path = tmp_path / "t.safetensors"
-    store.write_tensors(path, {"a": np.ones(10, np.float32)})
+    files.write_tensors(path, {"a": np.ones(10, np.float32)})
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"t\.safetensors is damaged"):
-        store.read_tensors(path)
+        files.read_tensors(path)
     path.unlink()
     with pytest.raises(CheckpointError, match=r"t\.safetensors is missing"):
-        store.read_tensors(path)
+        files.read_tensors(path)
     path.mkdir()
     with pytest.raises(CheckpointError, match=r"t\.safetensors"):
-        store.read_tensors(path)
+        files.read_tensors(path)
 
 
 def test_writing_aside_keeps_the_old_file_when_it_fails(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    store.write_json(path, {"a": 1})
+    files.write_json(path, {"a": 1})
 
     def fail(aside: Path) -> None:
         aside.write_text("half")
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="full"):
-        store.write_aside(path, fail)
+        files.write_aside(path, fail)
     with pytest.raises(ValueError):
-        store.write_json(path, {"a": float("nan")})
-    assert store.read_json(path) == {"a": 1}
+        files.write_json(path, {"a": float("nan")})
+    assert files.read_json(path) == {"a": 1}
     assert os.listdir(tmp_path) == ["x.json"]
 
 
 def test_lines(tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
-    assert store.read_lines(path) == []
+    assert files.read_lines(path) == []
     for step in (1, 2, 3):
-        store.append_line(path, {"step": step})
-    assert store.read_lines(path) == [{"step": 1}, {"step": 2}, {"step": 3}]
+        files.append_line(path, {"step": step})
+    assert files.read_lines(path) == [{"step": 1}, {"step": 2}, {"step": 3}]
     whole = path.read_text()
     path.write_text(whole[:-4])
-    assert store.read_lines(path) == [{"step": 1}, {"step": 2}], "the last line may be cut by a crash"
+    assert files.read_lines(path) == [{"step": 1}, {"step": 2}], "the last line may be cut by a crash"
     path.write_text(whole.replace('"step": 2', "oops"))
     with pytest.raises(CheckpointError, match=r"history\.jsonl is damaged in line 2"):
-        store.read_lines(path)
+        files.read_lines(path)

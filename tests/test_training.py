@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from sae_core.sae import SAE, build, registry
-from sae_core.training import Training, TrainOptions
+from sae_core.models.sae import SAE
+from sae_core.training.loop import Training, TrainOptions
+from sae_core.variants import build, registry
 from sae_core.variants.topk import TopKConfig
 
 torch.set_num_threads(1)  # models this small only wait for a second thread

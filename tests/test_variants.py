@@ -11,10 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from sae_core import matching
-from sae_core.checkpoints import Plan, load, save
-from sae_core.sae import SAE, InferenceForm, build, keep_topk, registry, to_sparse
-from sae_core.training import Training, TrainOptions
+from sae_core.models import matching
+from sae_core.models.codes import keep_topk, to_sparse
+from sae_core.models.forms import InferenceForm
+from sae_core.models.sae import SAE
+from sae_core.store.checkpoints import load, save
+from sae_core.store.plan import Plan
+from sae_core.training.loop import Training, TrainOptions
+from sae_core.variants import build, registry
 from sae_core.variants.batch_topk import BatchTopK
 from sae_core.variants.kl import KL, KLConfig
 from sae_core.variants.relu_l1 import ReluL1Config

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from sae_core.datasets import ImageSet, register
-from sae_core.preprocess import LONGEST, place
+from sae_core.pictures.prepare import LONGEST, place
 
 
 def _like_mnist(digit: np.ndarray) -> np.ndarray:

@@ -8,8 +8,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from sae_core.models.configs import KConfig
+from sae_core.models.forms import InferenceForm
+from sae_core.models.registry import register
+from sae_core.models.sae import SAE
 from sae_core.options import option
-from sae_core.sae import SAE, InferenceForm, KConfig, register
 
 CHUNK = 4096
 """images looked at together while the threshold is set"""

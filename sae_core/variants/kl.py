@@ -8,8 +8,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from sae_core.models.configs import SAEConfig
+from sae_core.models.forms import InferenceForm
+from sae_core.models.registry import register
+from sae_core.models.sae import SAE
 from sae_core.options import option
-from sae_core.sae import SAE, InferenceForm, SAEConfig, register
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from sae_core import matching
+from sae_core.models import matching
+from sae_core.models.codes import keep_topk
+from sae_core.models.configs import KConfig
+from sae_core.models.forms import InferenceForm
+from sae_core.models.registry import register
+from sae_core.models.sae import SAE
 from sae_core.options import option
-from sae_core.sae import SAE, InferenceForm, KConfig, keep_topk, register
 
 CONSISTENCY = ("matching", "row-max", "representation", "none")
 

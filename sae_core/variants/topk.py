@@ -7,8 +7,12 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from sae_core.models.codes import keep_topk
+from sae_core.models.configs import KConfig
+from sae_core.models.forms import InferenceForm
+from sae_core.models.registry import register
+from sae_core.models.sae import SAE
 from sae_core.options import option
-from sae_core.sae import SAE, InferenceForm, KConfig, keep_topk, register
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from playwright.sync_api import Browser, Page, expect
 
-from sae_core import load
-from sae_core.metrics import pearson
-from ui import state
+from sae_core import load, reference
+from sae_core.measure.metrics import pearson
+from ui.base import state
 
 DRAW = "[data-testid=draw]"
 
@@ -49,7 +49,7 @@ def shown_pearson(page: Page) -> str:
 
 def picture_in_url(page: Page) -> np.ndarray:
     query = urllib.parse.parse_qs(urllib.parse.urlparse(page.url).query)
-    return state.find_picture(query["image"][0]).x
+    return reference.find_picture(query["image"][0]).x
 
 
 def clear(page: Page) -> None:

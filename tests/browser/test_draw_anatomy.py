@@ -18,13 +18,14 @@ import torch
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from sae_core import load, store
-from sae_core.preprocess import prepare, prepare_upload
+from sae_core import load, reference
+from sae_core.measure.neighbours import SHOWN
+from sae_core.pictures.prepare import prepare, prepare_upload
+from sae_core.store import catalogue
 from tests.browser.test_draw import DRAW, SEVEN, clear, numbers, picture_in_url, ready, stroke
-from ui import state
-from ui.components.classifier import judge
-from ui.nearest import SHOWN
-from ui.verdict import probabilities
+from ui.base import models, state
+from ui.draw.verdict import probabilities
+from ui.live.judge import judge
 
 IMAGE = "digits-test-3"
 HIDDEN = "exp3-kl-98-rho0.1"
@@ -54,10 +55,10 @@ def opened(page: Page, app: str, model: str = state.DEFAULT_MODEL) -> None:
 
 
 def python_says(model: str) -> np.ndarray:
-    c = store.read(model)
-    chosen = state.Model(c.name, c.hash, c.path)
+    c = catalogue.read(model)
+    chosen = models.Model(c.name, c.hash, c.path)
     choice = state.Choice(chosen, "digits", None)
-    choice.__dict__["picture"] = state.find_picture(IMAGE)
+    choice.__dict__["picture"] = reference.find_picture(IMAGE)
     asked = judge(chosen)
     assert asked is not None
     return probabilities(choice, asked)
@@ -93,7 +94,7 @@ def test_the_terms_add_up_to_the_reconstruction(page: Page, app: str, model: str
     assert np.array_equal(pixels(page, "sum"), pixels(page, "reconstruction"))
     slider, root = page.get_by_test_id("terms"), page.locator(DRAW)
     sae = load(model)
-    x = sae.read(torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None])
+    x = sae.read(torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None])
     code = sae.sparse_code(x)
     for order in ("index", "activation", "energy"):
         page.get_by_test_id("order").select_option(order)
@@ -254,7 +255,7 @@ def test_a_neighbour_is_loaded_into_the_pad(page: Page, app: str) -> None:
         tiles.first.click()
         page.wait_for_url(re.compile(rf"image={ref}\b"), timeout=15_000)
         page.wait_for_timeout(800)
-        levels = np.round(state.find_picture(ref).x * 255).astype(int)
+        levels = np.round(reference.find_picture(ref).x * 255).astype(int)
         assert np.array_equal(pixels(page, "input")[:, 0], levels)
 
 
@@ -298,7 +299,7 @@ def test_downloads(page: Page, app: str) -> None:
             page.get_by_role("button", name=name).click()
         return Path(info.value.path()).read_bytes()
 
-    levels = np.round(state.find_picture(IMAGE).x * 255).astype(np.uint8)
+    levels = np.round(reference.find_picture(IMAGE).x * 255).astype(np.uint8)
     assert Image.open(io.BytesIO(taken("Drawing, PNG"))).size == (224, 224)
     picture = Image.open(io.BytesIO(taken("Input, PNG"))).convert("L")
     assert np.array_equal(np.asarray(picture).ravel(), levels)
@@ -384,12 +385,12 @@ def test_a_picture_is_dropped(page: Page, app: str) -> None:
     assert np.array_equal(x, prepare_upload(png(255 - ink)))
     page.get_by_test_id("undo").click()
     page.wait_for_url(re.compile(rf"image={IMAGE}\b"), timeout=15_000)
-    assert np.array_equal(pixels(page, "input")[:, 0], np.round(state.find_picture(IMAGE).x * 255))
+    assert np.array_equal(pixels(page, "input")[:, 0], np.round(reference.find_picture(IMAGE).x * 255))
 
 
 def test_what_is_dropped_becomes_what_an_upload_becomes(page: Page, app: str) -> None:
     opened(page, app)
-    own = np.round(state.find_picture("digits-test-20").x * 255).astype(np.uint8).reshape(28, 28)
+    own = np.round(reference.find_picture("digits-test-20").x * 255).astype(np.uint8).reshape(28, 28)
     assert np.array_equal(np.round(dropped(page, png(own)) * 255), own.ravel()), "a data set's picture is not itself"
     seven = np.zeros((400, 300), np.uint8)
     seven[60:90, 60:240] = seven[90:340, 200:240] = 255
@@ -415,7 +416,7 @@ def test_what_is_dropped_replaces_a_drawing(page: Page, app: str) -> None:
     stroke(page, *SEVEN)
     page.wait_for_url(re.compile("image=px-"), timeout=15_000)
     page.wait_for_timeout(500)
-    own = np.round(state.find_picture("digits-test-20").x * 255).astype(np.uint8).reshape(28, 28)
+    own = np.round(reference.find_picture("digits-test-20").x * 255).astype(np.uint8).reshape(28, 28)
     assert np.array_equal(np.round(dropped(page, png(own)) * 255), own.ravel())
 
 

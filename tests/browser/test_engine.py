@@ -15,12 +15,15 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page
 
-from sae_core.classifier import GeneratorConfig
 from sae_core.datasets import dataset_info, default_data_dir, load_dataset
-from sae_core.metrics import pearson
-from sae_core.sae import SAE, InferenceForm, Layer, Network, build, build_network, registry
+from sae_core.measure.metrics import pearson
+from sae_core.models.classifier import GeneratorConfig
+from sae_core.models.forms import InferenceForm, Layer
+from sae_core.models.network import Network
+from sae_core.models.sae import SAE
+from sae_core.variants import build, build_network, registry
 from tests.browser.conftest import import_module
-from ui.components.model import pack
+from ui.live.model import pack
 
 PLACES = ("pixels", "hidden")
 D_HIDDEN = 49
@@ -28,10 +31,8 @@ SHAPES = {"pixels": (784, 1024, 50), "hidden": (D_HIDDEN, 98, 20)}
 """d_in, d_sae and k"""
 NEAR = 1e-5
 """Python sums in float32 and the browser in float64: a value so near to the limit may fall on either side of it"""
-
 _numbers = count()
 """the engine keeps models by their id"""
-
 RUN = """([bytes, levels]) => {
   const sae = globalThis.__saeEngine, pictures = sae.fromBase64(levels);
   const model = sae.models.get(sae.putModel(sae.fromBase64(bytes)));

@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from sae_core.reproduce import BUNDLED, read_report
+from sae_core.documents.report import BUNDLED, read_report
 from tests.conftest import missing
 
 Page = Any  # playwright.sync_api.Page; conftest skips in words where playwright is missing
-
 DRAWN = "[data-testid=stPlotlyChart] .main-svg"
 
 
@@ -71,15 +70,15 @@ def test_nothing_is_wider_than_the_page(page: Page, app: str, width: int) -> Non
 
 
 def test_a_figure_opens_by_itself(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ui import report
+    from sae_core.documents import export
 
     if not (BUNDLED / "experiment3" / "report.json").is_file():
         missing("there is no bundled report of experiment3")
     folder = tmp_path / "experiment3"
     shutil.copytree(BUNDLED / "experiment3", folder, ignore=shutil.ignore_patterns("figures"))
-    only = {"picture": report.builders("experiment3")["rho0.999-class-pictures-own"]}
-    monkeypatch.setattr(report, "builders", lambda name: only)
-    assert report.write_figures(read_report(folder)) == []
+    only = {"picture": export.builders("experiment3")["rho0.999-class-pictures-own"]}
+    monkeypatch.setattr(export, "builders", lambda name: only)
+    assert export.write_figures(read_report(folder)) == []
     context = browser.new_context(offline=True)
     page = context.new_page()
     problems: list[str] = []

@@ -10,18 +10,16 @@ import pytest
 import torch
 from playwright.sync_api import Page, expect
 
-from sae_core import load
-from sae_core.metrics import pearson
+from sae_core import load, reference
+from sae_core.measure.metrics import pearson
 from tests.browser.test_draw import DRAW, numbers, stroke
 from tests.browser.test_draw import ready as pad_ready
 from tests.browser.test_steer import answered, grab, live, pixels, same_numbers
 from tests.browser.test_steer import ready as strips_ready
-from ui import state
 
 MODEL = "exp3-kl-98-rho0.1"
 IMAGE = "digits-test-3"
 QUERY = f"?model={MODEL}&data=digits&image={IMAGE}"
-
 pytestmark = pytest.mark.skipif(
     not (Path(__file__).parents[2] / "checkpoints" / MODEL).is_dir(),
     reason=f"{MODEL} is not among the bundled models yet",
@@ -30,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def x() -> torch.Tensor:
-    return torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
+    return torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
 
 
 def same_picture(shown: list[int], picture: torch.Tensor) -> None:

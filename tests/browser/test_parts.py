@@ -13,21 +13,21 @@ import torch
 from playwright.sync_api import Page, expect
 
 from benchmarks.browser import dashboard
-from sae_core import load, store
-from sae_core.checkpoints import train_or_load
+from sae_core import load
 from sae_core.datasets import load_dataset
-from sae_core.metrics import pearson
-from sae_core.sae import registry
-from sae_core.training import TrainOptions
+from sae_core.measure.metrics import pearson
+from sae_core.store import catalogue
+from sae_core.store.train_or_load import train_or_load
+from sae_core.training.loop import TrainOptions
+from sae_core.variants import registry
 from tests.browser.test_draw import DRAW, SEVEN, numbers, picture_in_url, ready, shown_pearson, stroke
 from tests.browser.test_steer import answered, grab, live, pixels, same_numbers
-from ui import state
-from ui.components.model import MOST, part
+from ui.base import models
+from ui.live.model import MOST, part
 
 D_SAE = MOST + 104
 MODELS = {"topk": registry()["topk"].Config(d_sae=D_SAE, k=20), "relu_l1": registry()["relu_l1"].Config(d_sae=D_SAE)}
 IMAGE = "digits-test-3"
-
 # Writes down every question to Python and every answer, in the order in which they come.
 LISTEN = """() => {
   const sae = globalThis.__saeEngine, { serve, putModel } = sae;
@@ -44,7 +44,6 @@ KNOWN = """name => {
   const sae = globalThis.__saeEngine, [id] = [...sae.models.keys()].filter((id) => id.startsWith(name));
   return [Array.from(sae.known(sae.models.get(id))), sae.models.get(id).n];
 }"""
-
 HAS_PICTURE = """img => {
   const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
   context.drawImage(img, 0, 0);
@@ -140,8 +139,8 @@ def test_the_browser_keeps_the_rows_that_came_last(page: Page, app: str, large: 
     page.goto(f"{app}/Draw?model=large-topk&data=digits&image={IMAGE}")
     ready(page)
     settled(page)
-    c = store.read(large / "large-topk")
-    model, form = state.Model(c.name, c.hash, c.path), load(large / "large-topk").inference_form()
+    c = catalogue.read(large / "large-topk")
+    model, form = models.Model(c.name, c.hash, c.path), load(large / "large-topk").inference_form()
     came = [
         list(range(0, 1300)),
         list(range(2000, 2900)),

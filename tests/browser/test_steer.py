@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from sae_core import load, steering
-from sae_core.checkpoints import load_classifier
-from sae_core.recipes import Recipe, pack
-from ui import state
-from ui.components.classifier import DEFAULT
+from sae_core import load, reference
+from sae_core.steering import asking, sliders
+from sae_core.steering.recipes import Recipe, pack
+from sae_core.store.checkpoints import load_classifier
+from ui.base import models
+from ui.live.judge import DEFAULT
 
 playwright = pytest.importorskip("playwright.sync_api")
 Page, Locator, expect = playwright.Page, playwright.Locator, playwright.expect
-
 IMAGE = "digits-test-3"
 HIDDEN = "exp3-kl-98-rho0.1"
 PIXELS = """canvas => {
@@ -88,7 +88,7 @@ def grab(page: Page, slider: Locator, share: float) -> dict[str, Any]:
 
 
 def test_untouched_the_steered_picture_is_the_input(steer: Page) -> None:
-    levels = [round(float(v) * 255) for v in state.find_picture(IMAGE).x]
+    levels = [round(float(v) * 255) for v in reference.find_picture(IMAGE).x]
     assert pixels(steer, "original") == levels
     assert pixels(steer, "steered") == levels
     assert set(pixels(steer, "difference")) == {0}
@@ -233,7 +233,7 @@ def test_another_picture_gets_its_own_strips(steer: Page) -> None:
     answered(steer, 1)
     steer.get_by_role("button", name="Another").click()
     expect(steer.get_by_test_id("steer")).to_have_attribute("data-change", "0")
-    other = [round(float(v) * 255) for v in state.find_picture("digits-test-4").x]
+    other = [round(float(v) * 255) for v in reference.find_picture("digits-test-4").x]
     assert pixels(steer, "original") == other
     assert pixels(steer, "steered") == other
 
@@ -263,9 +263,9 @@ def edits_on(page: Page) -> dict[int, float]:
 
 
 def by_python(edits: dict[int, float], mode: str, solo: list[int] | None = None, model: str = "topk-1024-k50") -> Any:
-    x = torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
+    x = torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
     judge = load_classifier("exp3-classifier" if model == HIDDEN else DEFAULT)
-    return [p[0].numpy() for p in steering.opinion(load(model), judge, x, edits, mode, solo)]
+    return [p[0].numpy() for p in asking.opinion(load(model), judge, x, edits, mode, solo)]
 
 
 def wait_for_bars(page: Page) -> None:
@@ -376,8 +376,8 @@ def test_the_features_of_a_class(steer: Page) -> None:
     strips = steer.get_by_test_id("strip")
     expect(strips).to_have_count(5)
     shown = strips.evaluate_all("items => items.map(item => +item.dataset.feature)")
-    stats = state.models()[0]["topk-1024-k50"].stats("digits")
-    from sae_core.features import key_features
+    stats = models.models()[0]["topk-1024-k50"].stats("digits")
+    from sae_core.measure.lists import key_features
 
     assert stats.importance is not None and shown[0] == stats.importance[:, 7].argmax()
     assert shown == key_features(stats, "importance")[7][:5].tolist()
@@ -403,8 +403,8 @@ def test_a_feature_chosen_on_the_wall_gets_a_strip(page: Page, app: str) -> None
 
 
 def by_code(model: str) -> list[int]:
-    x = torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
-    return steering.used(load(model)(x).acts[0])
+    x = torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
+    return sliders.used(load(model)(x).acts[0])
 
 
 def test_its_mind_is_changed_and_the_strips_move(steer: Page) -> None:
@@ -426,7 +426,7 @@ def test_its_mind_is_changed_and_the_strips_move(steer: Page) -> None:
 
 
 def test_a_recipe_in_the_address(page: Page, app: str) -> None:
-    model, (f, g) = state.models()[0]["topk-1024-k50"], by_code("topk-1024-k50")[:2]
+    model, (f, g) = models.models()[0]["topk-1024-k50"], by_code("topk-1024-k50")[:2]
     other = next(h for h in range(1024) if h not in by_code("topk-1024-k50"))
     recipe = Recipe("mine", model.id, {f: 0.0, other: 2.5}, "plain", (f, g, other), IMAGE)
     page.goto(f"{app}/Steer?recipe={pack(recipe)}")

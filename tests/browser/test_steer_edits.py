@@ -16,13 +16,14 @@ import torch
 from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.browser import dashboard
-from sae_core import load, steering
-from sae_core.checkpoints import load_classifier
-from sae_core.recipes import Recipe, pack, to_json
-from sae_core.steering import Edit
+from sae_core import load, reference
+from sae_core.steering import edits as steering
+from sae_core.steering.edits import Edit
+from sae_core.steering.recipes import Recipe, pack, to_json
+from sae_core.store.checkpoints import load_classifier
 from tests.browser.test_steer import HIDDEN, IMAGE, answered, by_code, edits_on, grab, live, ready, same_numbers
-from ui import state
-from ui.components.classifier import DEFAULT
+from ui.base import models
+from ui.live.judge import DEFAULT
 
 PIXEL = "topk-1024-k50"
 RED_BLUE = """canvas => {
@@ -44,7 +45,7 @@ def canvas(page: Page, name: str) -> np.ndarray:
 def same_picture(page: Page, model: str, edits: Any, solo: list[int] | None = None) -> None:
     """The steered picture and the difference are Python's, in both modes."""
     sae = load(model)
-    x = torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None]
+    x = torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
     for mode in ("plain", "error-preserving"):
         page.get_by_test_id(f"mode-{mode}").check()
         page.wait_for_timeout(150)
@@ -80,7 +81,7 @@ def test_set_scale_and_alone_make_pythons_picture(page: Page, app: str, model: s
 
 
 def test_a_clamp_from_a_recipe_stays_one(page: Page, app: str, tmp_path: Path) -> None:
-    model, f = state.models()[0][PIXEL], by_code(PIXEL)[0]
+    model, f = models.models()[0][PIXEL], by_code(PIXEL)[0]
     edits = {f: Edit("clamp", low=0.0, high=0.5)}
     page.goto(f"{app}/Steer?recipe={pack(Recipe('held', model.id, edits, 'plain', None, IMAGE))}")
     page.get_by_test_id("strip").first.wait_for(timeout=60_000)
@@ -96,7 +97,7 @@ def test_a_clamp_from_a_recipe_stays_one(page: Page, app: str, tmp_path: Path) -
 
 def test_a_recipe_brings_its_mode(page: Page, app: str, tmp_path: Path) -> None:
     opened(page, app)
-    model, f = state.models()[0][PIXEL], by_code(PIXEL)[0]
+    model, f = models.models()[0][PIXEL], by_code(PIXEL)[0]
     (tmp_path / "r.json").write_text(json.dumps(to_json(Recipe("r", model.id, {f: 0.0}, "plain", None, IMAGE))))
     page.locator("input[type=file]").last.set_input_files(tmp_path / "r.json")
     expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1")
@@ -199,7 +200,7 @@ def test_edits_are_taken_along_to_another_picture(page: Page, app: str) -> None:
     expect(carry).to_have_text("Take along the 2 edits of the picture before")
     carry.click()
     expect(carry).to_be_hidden()
-    x = torch.from_numpy(np.array(state.find_picture("digits-test-4").x))[None]
+    x = torch.from_numpy(np.array(reference.find_picture("digits-test-4").x))[None]
     acts = load(PIXEL).encode(x)[0]
     off = next(g for g in mine if g != f)
     wanted = {g: v for g, v in ((off, 0.0), (f, 3 * float(acts[f]))) if abs(v - float(acts[g])) > 1e-6}
@@ -215,7 +216,7 @@ def test_strips_by_their_effect(page: Page, app: str) -> None:
     found = page.get_by_test_id("strip").evaluate_all(order)
     assert found != by_activation and sorted(found) == sorted(by_activation)
     sae = load(PIXEL)
-    x, net = torch.from_numpy(np.array(state.find_picture(IMAGE).x))[None], load_classifier(DEFAULT)
+    x, net = torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None], load_classifier(DEFAULT)
     with torch.no_grad():
         logits = net(x)[0]
         c = int(logits.argmax())

@@ -1,4 +1,4 @@
-// A drawing → the 28×28 picture MNIST would have made of it: sae_core/preprocess.py's prepare(), number for number.
+// A drawing → the 28×28 picture MNIST would have made of it: sae_core/pictures/prepare.py's prepare(), number for number.
 // gray: width × height values, row by row, 0 (background) to 255 (ink). Returns 784 values k/255, or null when
 // nothing is drawn. The reasons behind the steps and constants are told in the Python file.
 export function prepareDrawing(gray, width, height) {

@@ -1,1 +1,1 @@
-"""What is alive in the browser, and how it gets there."""
+"""What is alive in the browser, and its Python side."""

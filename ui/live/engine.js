@@ -1,8 +1,8 @@
 // The live engine: one file, linked into every component's script; the first one to load stays in
 // the page for all of them. It holds models by id, computes code and reconstruction of a picture, and paints.
-// Formula (the same as sae_core.sae.InferenceForm):  codes = select(h @ W + b),  h_hat = codes @ D + c,  where h is
+// Formula (the same as sae_core.models.forms.InferenceForm):  codes = select(h @ W + b),  h_hat = codes @ D + c,  where h is
 // the picture x itself or a hidden layer of a classifier, which the model's reader makes of x; its painter makes a
-// picture of h or h_hat. The names are those of sae_core.sae.SAE: read, encode, decode, picture.
+// picture of h or h_hat. The names are those of sae_core.models.sae.SAE: read, encode, decode, picture.
 export const sae = (globalThis.__saeEngine ??= (() => {
   const SIDE = 28, PIXELS = SIDE * SIDE, APART_MS = 25;
   const OLDER_ROWS = 1024; // of a model in parts: kept beside those that came last

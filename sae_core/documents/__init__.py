@@ -1,0 +1,1 @@
+"""The experiments of the source documents: claimed, as documented, ours."""

@@ -1,0 +1,1 @@
+"""Document 004: an SAE on a classifier's hidden layer."""

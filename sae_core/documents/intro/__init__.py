@@ -1,0 +1,1 @@
+"""Document 003: what sparsity is for."""

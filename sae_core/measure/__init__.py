@@ -1,0 +1,1 @@
+"""Numbers: how good a model is, what its latents do, how they lie to each other."""

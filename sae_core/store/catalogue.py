@@ -1,0 +1,147 @@
+"""Which models are here and what they say of themselves. No torch: listing models must not wait for it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sae_core.files import CheckpointError, read_json
+
+CFG, WEIGHTS, METRICS, HISTORY = "cfg.json", "sae_weights.safetensors", "metrics.json", "history.jsonl"
+FORMAT_VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_name(name: str) -> str:
+    """The name itself, when it can be a folder's: letters, digits, `.`, `_` and `-`, no path."""
+    if not _NAME.fullmatch(name) or ".." in name or name.endswith((".partial", ".")):
+        raise CheckpointError(
+            f"{name!r} cannot name a model: use letters, digits, '.', '_', '-', and a letter or digit first"
+        )
+    return name
+
+
+def stores() -> list[Path]:
+    """Where models are looked for by name: SAE_CHECKPOINTS, then the repository's checkpoints/."""
+    own = Path(__file__).resolve().parents[2] / "checkpoints"
+    given = os.environ.get("SAE_CHECKPOINTS")
+    return [Path(given), own] if given else [own]
+
+
+def find(spec: str | Path) -> tuple[Path, int | None]:
+    """The folder that "NAME", "NAME/0" or a path (with or without "/0") means, and the member if it is named.
+
+    A bare name is never looked for in the working directory. Raises CheckpointError.
+    """
+    text = str(spec)
+    head, _, tail = text.replace(os.sep, "/").rstrip("/").rpartition("/")
+    member = int(tail) if head and tail.isdecimal() and len(tail) < 6 else None
+    base = head if member is not None else text
+    if "/" in base.replace(os.sep, "/"):
+        folder = Path(base)
+        if member is not None and not (folder / CFG).exists() and (Path(text) / CFG).exists():
+            folder, member = Path(text), None  # a model whose own name is a number
+        if not folder.is_dir():
+            raise CheckpointError(f"there is no checkpoint folder {folder}")
+        return folder, member
+    check_name(base)
+    for store in stores():
+        if (store / base).is_dir():
+            return store / base, member
+    places = " or ".join(str(s) for s in stores())
+    raise CheckpointError(f"there is no model called {base!r} in {places}; `python -m sae_core list` shows all")
+
+
+def folders(stores_: list[Path] | None = None) -> Iterator[Path]:
+    """Every finished model's folder, the first store first; of two with one name only the first."""
+    seen = set()
+    for store in stores_ or stores():
+        for folder in sorted(store.iterdir()) if store.is_dir() else []:
+            if folder.suffix != ".partial" and (folder / CFG).is_file() and folder.name not in seen:
+                seen.add(folder.name)
+                yield folder
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model on disk, as its cfg.json and metrics.json say; its weights stay there until `load`."""
+
+    name: str
+    path: Path
+    variant: str
+    config: dict[str, Any]
+    training: dict[str, Any]
+    """options, data set, split, n and fingerprint of the training"""
+    hash: str
+    metrics: dict[str, dict[str, float]]
+    """by "DATASET/SPLIT", for example "mnist/test": the fields of `Metrics`; of an ensemble member 0's, and those of
+    the others as "DATASET/SPLIT#1" and so on"""
+
+    @property
+    def is_sae(self) -> bool:
+        """Whether it has latents; else it is a network around an SAE: a classifier or a generator."""
+        return "d_sae" in self.config
+
+    @property
+    def members(self) -> int:
+        """Models trained side by side in it; 1 unless it is an ensemble."""
+        return int(self.config.get("members", 1))
+
+    def metrics_of(self, member: int) -> dict[str, dict[str, float]]:
+        """The metrics of one member, by "DATASET/SPLIT"."""
+        split = {k: k.partition("#") for k in self.metrics}
+        return {s: self.metrics[k] for k, (s, _, which) in split.items() if which == (str(member) if member else "")}
+
+
+def read(spec: str | Path) -> Checkpoint:
+    """What a checkpoint says of itself. CheckpointError names the file that is missing or damaged."""
+    folder, _ = find(spec)
+    cfg = read_json(folder / CFG)
+    try:
+        ours = cfg["metadata"]["sae_core"]
+        if ours["format_version"] > FORMAT_VERSION:
+            raise CheckpointError(
+                f"{folder / CFG} is of a newer version (format {ours['format_version']}): update this one"
+            )
+        config = dict(ours["config"])
+        # Written twice, as SAELens' and as ours; d_in every model has.
+        for key in {"d_in"} | {"d_sae", "k"} & (cfg.keys() | config.keys()):
+            if cfg[key] != config[key]:
+                raise CheckpointError(f"{folder / CFG} contradicts itself about {key}")
+        return Checkpoint(
+            name=folder.name,
+            path=folder,
+            variant=ours["variant"],
+            config=config,
+            training={key: ours[key] for key in ("options", "data", "split", "n", "fingerprint")},
+            hash=ours["hash"],
+            metrics=_metrics(folder / METRICS),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise CheckpointError(f"{folder / CFG} is not the config of a model of ours: {e!r}") from e
+
+
+def _metrics(path: Path) -> dict[str, dict[str, float]]:
+    """metrics.json, empty where there is none."""
+    found = read_json(path) if path.exists() else {}
+    try:
+        if all(isinstance(v, int | float) for split in found.values() for v in split.values()):
+            return dict(found)
+    except AttributeError:
+        pass
+    raise CheckpointError(f"{path} does not hold metrics by split")
+
+
+def list_checkpoints(out: Path | None = None) -> tuple[list[Checkpoint], list[str]]:
+    """All models at hand (or those under `out`), and a sentence for each folder that cannot be read."""
+    found, broken = [], []
+    for folder in folders([out] if out else None):
+        try:
+            found.append(read(folder.resolve()))
+        except CheckpointError as e:
+            broken.append(str(e))
+    return found, broken

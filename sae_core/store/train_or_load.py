@@ -1,0 +1,227 @@
+"""Train what is not there yet; what is made is called `NAME.partial` until all of it is there."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import filelock
+import torch
+
+from sae_core import files
+from sae_core.datasets import ImageSet
+from sae_core.device import resolve
+from sae_core.files import CheckpointError
+from sae_core.measure import describe, features
+from sae_core.measure.metrics import evaluate, evaluate_network, validation_loss, with_scrambled
+from sae_core.models.network import Network
+from sae_core.models.sae import SAE
+from sae_core.options import from_dict
+from sae_core.store import catalogue
+from sae_core.store.catalogue import Checkpoint, list_checkpoints, read
+from sae_core.store.checkpoints import attach, cfg, pin, save
+from sae_core.store.plan import Plan
+from sae_core.training.loop import Training, TrainLog, TrainOptions
+from sae_core.variants import build_network, networks
+
+RESUME = "resume.safetensors"
+SAVE_EVERY_S = 20.0
+"""seconds of training that an interruption costs at most"""
+Stage = Callable[[str, int, int], None]
+
+
+def train_or_load(
+    variant: str,
+    images: ImageSet,
+    config: Any = None,
+    opts: TrainOptions | None = None,
+    *,
+    out: Path,
+    name: str | None = None,
+    device: str = "auto",
+    measure: Sequence[ImageSet] = (),
+    describe: Sequence[ImageSet] = (),
+    on_log: Callable[[TrainLog], None] | None = None,
+    on_stage: Stage | None = None,
+    save_every_s: float = SAVE_EVERY_S,
+) -> tuple[Checkpoint, bool]:
+    """The model under `out` that this plan gives, and whether it was there already.
+
+    If it was begun and interrupted, it goes on where it was. `measure` are the splits for metrics.json and
+    for the curve by epoch (of the training split the first CURVE_N), `describe` those for feature statistics.
+    `on_log` hears the training, `on_stage(what, done, of)` what comes after. Raises CheckpointError when the
+    name is taken by another model or another process makes it.
+    """
+    cls = networks().get(variant)
+    if cls is None:
+        raise ValueError(f"there is no model called {variant!r}; there is {', '.join(networks())}")
+    where = resolve(device)
+    config = config or cls.Config(d_in=images.x.shape[1])
+    opts = opts or TrainOptions(**cls.recipe)
+    out = out.resolve()
+    config = pin(config, out)
+    plan = Plan(variant, config, opts, images.name, images.split, len(images), images.fingerprint)
+    for checkpoint in list_checkpoints(out)[0]:
+        if _gives(plan, checkpoint) and name in (None, checkpoint.name):
+            return checkpoint, True
+    out.mkdir(parents=True, exist_ok=True)
+    folder = out / _free_name(out, plan, name)
+    partial = folder.with_name(folder.name + ".partial")
+    lock = filelock.FileLock(out / f".{folder.name}.lock")
+    try:
+        with lock.acquire(timeout=0):
+            # Another process may have finished or begun a model of this name since the look before the lock.
+            done = folder.exists() and _gives(plan, read(folder))
+            if not done:
+                _free_name(out, plan, folder.name)
+                partial.mkdir(exist_ok=True)
+                _make(plan, images, partial, where, measure, describe, on_log, on_stage, save_every_s)
+                os.rename(partial, folder)
+    except filelock.Timeout:
+        raise CheckpointError(f"another process is training {folder.name} right now; wait for it") from None
+    (out / f".{folder.name}.lock").unlink(missing_ok=True)
+    return read(folder), done
+
+
+def _gives(plan: Plan, checkpoint: Checkpoint) -> bool:
+    """Whether a model was made by that plan. Options that it was made without, because they are newer than it, count
+    with their variant's defaults: models outlive a new option whose default changes nothing."""
+    made = checkpoint.training
+    try:
+        cls = networks()[checkpoint.variant]
+        config = from_dict(cls.Config, checkpoint.config)
+        opts = from_dict(TrainOptions, {**cls.recipe, **made["options"]})
+    except (KeyError, ValueError, TypeError):
+        return False
+    then = Plan(checkpoint.variant, config, opts, made["data"], made["split"], made["n"], made["fingerprint"])
+    return then == plan
+
+
+def _free_name(out: Path, plan: Plan, name: str | None) -> str:
+    """A name that no other plan's model or unfinished model has."""
+
+    def free(candidate: str) -> bool:
+        if (out / candidate).exists():
+            return False
+        begun = out / f"{candidate}.partial"
+        return not (begun / catalogue.CFG).exists() or _gives(plan, read(begun))
+
+    if name is not None:
+        if not free(catalogue.check_name(name)):
+            raise CheckpointError(
+                f"{out / name} is another model already; choose another --name, or move that folder away"
+            )
+        return name
+    candidates = [plan.default_name, f"{plan.default_name}-{plan.hash[:6]}"]
+    for candidate in candidates:
+        if free(candidate):
+            return candidate
+    raise CheckpointError(f"{out / candidates[-1]} exists but does not hold this model; move it away")
+
+
+def _make(
+    plan: Plan,
+    images: ImageSet,
+    partial: Path,
+    device: torch.device,
+    measure: Sequence[ImageSet],
+    describe: Sequence[ImageSet],
+    on_log: Callable[[TrainLog], None] | None,
+    on_stage: Stage | None,
+    save_every_s: float,
+) -> None:
+    """Fill the partial folder, from wherever an earlier process left it."""
+    if (partial / catalogue.METRICS).exists() and not (partial / RESUME).exists():
+        return  # all was done but the renaming
+    for left_by_a_kill in partial.glob(".*.tmp"):
+        left_by_a_kill.unlink()
+    files.write_json(partial / catalogue.CFG, cfg(plan))
+    model = build_network(plan.variant, plan.config, seed=plan.options.seed).to(device)
+    attach(model, partial.parent, device.type)
+    x = torch.tensor(images.x).to(device)
+    training = Training(model, x, plan.options, labels=torch.tensor(images.labels).to(device))
+    resume, history = partial / RESUME, partial / catalogue.HISTORY
+    if resume.exists():
+        arrays, _ = files.read_tensors(resume)
+        training.restore({key: torch.from_numpy(a) for key, a in arrays.items()})
+    _keep_history(history, training.step)
+    saved = time.monotonic()
+    for log in training:
+        line: dict[str, Any] = log._asdict()
+        if log.step % training.per_epoch == 0:
+            line |= _by_epoch(model, images, measure, plan.options)
+        files.append_line(history, line)
+        if on_log:
+            on_log(log)
+        if time.monotonic() - saved >= save_every_s or log.step == log.steps:
+            files.write_tensors(resume, {key: t.cpu().numpy() for key, t in training.state().items()})
+            saved = time.monotonic()
+    model.round_weights()
+    model.eval().requires_grad_(False)
+    model.finish(model.read(x))
+    save(model, plan, partial)
+    metrics: dict[str, dict[str, float]] = {}
+    for done, part in enumerate(measure):
+        if on_stage:
+            on_stage(f"measuring on {part.name}/{part.split}", done, len(measure))
+        metrics |= _measure(model, part, len(part), plan.options)
+    if isinstance(model, SAE):
+        describe_all(model, describe, partial, on_stage)
+    files.write_json(partial / catalogue.METRICS, metrics)
+    resume.unlink(missing_ok=True)
+
+
+def describe_all(sae: SAE, parts: Sequence[ImageSet], folder: Path, on_stage: Stage | None = None) -> None:
+    """Make and store the feature statistics of a model over some splits; those of an ensemble's later members only over
+    the first."""
+    members = getattr(sae.config, "members", 1)
+    for part in parts:
+        for i in range(members if part is parts[0] else 1):
+            of = f" of member {i}" if members > 1 else ""
+            what = f"describing features{of} on {part.name}/{part.split}"
+            tell = (lambda done, n, what=what: on_stage(what, done, n)) if on_stage else None
+            features.save(describe.describe(sae.member(i), part, tell), folder, i)
+
+
+CURVE_N = 10_000
+"""images of the training split on which the curve by epoch is measured"""
+
+
+def _by_epoch(model: Network, images: ImageSet, measure: Sequence[ImageSet], opts: TrainOptions) -> dict[str, Any]:
+    """What the history keeps at the end of an epoch, by "DATASET/SPLIT"."""
+    model.eval()
+    measured: dict[str, Any] = {}
+    validation = {}
+    for part in measure:
+        measured |= _measure(model, part, CURVE_N if part is images else len(part), opts)
+        if opts.scrambled and part is not images:
+            x, labels = with_scrambled(part.x, part.labels)
+            validation[f"{part.name}/{part.split}"] = validation_loss(model, x, labels, opts.batch_size)
+    model.train()
+    return {"measured": measured, **({"validation": validation} if validation else {})}
+
+
+def _measure(model: Network, part: ImageSet, n: int, opts: TrainOptions) -> dict[str, dict[str, float]]:
+    """The metrics on the first n images of a split; "DATASET/SPLIT#1" and so on for an ensemble's later members."""
+    where = f"{part.name}/{part.split}"
+    if isinstance(model, SAE):
+        members = range(getattr(model.config, "members", 1))
+        return {f"{where}#{i}" if i else where: evaluate(model.member(i), part.x[:n])._asdict() for i in members}
+    x, labels = torch.tensor(part.x[:n]), torch.tensor(part.labels[:n])
+    if opts.scrambled:
+        x, labels = with_scrambled(x, labels)
+    return {where: evaluate_network(model, x, labels)._asdict()}
+
+
+def _keep_history(path: Path, step: int) -> None:
+    """Drop the lines after the step from which the training goes on: they will be written again."""
+    kept = [line for line in files.read_lines(path) if line["step"] <= step]
+
+    def write(aside: Path) -> None:
+        aside.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    files.write_aside(path, write)

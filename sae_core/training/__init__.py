@@ -1,0 +1,1 @@
+"""Training, and where its logs go."""

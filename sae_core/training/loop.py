@@ -1,0 +1,234 @@
+"""Training: an iterator of logs, and nothing else. What is measured or kept is its caller's business."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from sae_core import device as devices
+from sae_core import options
+from sae_core.models.network import Network
+from sae_core.options import option
+from sae_core.pictures.scramble import SCRAMBLED, scramble
+
+REVIVAL = ("none", "reinit", "aux")
+_LOOKED_AT = 4096
+"""training images among which re-initialised latents find a badly reconstructed one"""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a model is trained. The seed fixes its initial weights and the order of the data."""
+
+    epochs: int = option(5, "passes over the training images", low=1, high=10_000)
+    batch_size: int = option(128, "images a step", low=1, high=1_000_000)
+    lr: float = option(1e-3, "Adam's learning rate at its height", low=1e-8, high=1.0)
+    warmup: float = option(0.0, "share of the steps over which lr rises from 0", low=0.0, high=1.0)
+    decay_from: float = option(
+        1.0, "share of the steps after which lr falls linearly to 0; 1 for never", low=0.0, high=1.0
+    )
+    seed: int = option(42, "fixes initial weights and data order", low=0, high=2**31 - 1)
+    scrambled: bool = option(
+        False, "an eleventh class: a copy of each image with its 4×4 blocks in random order, drawn anew at every access"
+    )
+    revival: str = option("none", "how dead latents come back: started anew, or by an auxiliary loss", choices=REVIVAL)
+    revive_every: int = option(300, "steps between two times that dead latents are started anew", low=1)
+    precision: str = option("auto", "auto: mixed on CUDA, float32 on a CPU", choices=devices.PRECISIONS)
+
+    def __post_init__(self) -> None:
+        options.check(self)
+
+    def lr_at(self, step: int, steps: int) -> float:
+        """The learning rate of that step (from 0): linear warm-up, level, linear decay."""
+        rate = 1.0
+        if self.warmup > 0:
+            rate = min(rate, (step + 1) / (self.warmup * steps))
+        if self.decay_from < 1:
+            rate = min(rate, (steps - step) / ((1 - self.decay_from) * steps))
+        return self.lr * rate
+
+
+class TrainLog(NamedTuple):
+    """What happened since the log before."""
+
+    step: int
+    """optimiser steps done"""
+    steps: int
+    """optimiser steps in all"""
+    epoch: float
+    """passes over the data done"""
+    lr: float
+    """learning rate of the last step"""
+    losses: dict[str, float]
+    """each named loss, the mean over the steps since the log before"""
+    images_per_s: float
+    """training images a second since the log before"""
+    dead: int
+    """latents that were not active on the last `dead_after` training images, as far as the model counts them"""
+    note: str
+    """what happened to dead latents, in words: "14 revived at step 900"; empty when nothing did"""
+
+
+class Training(Iterator[TrainLog]):
+    """Train `model` in place on pictures x [N, 784], which lie whole on its device; iterate to go on.
+
+    `labels` [N] are for a network that learns them. A log comes every `log_every` steps and at the end of each epoch.
+    `state()` between two logs is all that is needed to go on from there in another process: build the same model, make
+    the same Training, then `restore(state)`. ValueError for wrong shapes, FloatingPointError when the loss is no longer
+    a number.
+    """
+
+    def __init__(
+        self, model: Network, x: Tensor, opts: TrainOptions, *, labels: Tensor | None = None, log_every: int = 50
+    ) -> None:
+        if len(x) == 0:
+            raise ValueError("there is nothing to train on: no image was given")
+        read = model.read(x)
+        model._check(read)
+        self.model, self.x, self.labels, self.opts, self.log_every = model, x, labels, opts, log_every
+        self.accesses = len(x) * (2 if opts.scrambled else 1)
+        self.per_epoch = -(-self.accesses // opts.batch_size)
+        self.steps = self.per_epoch * opts.epochs
+        self.step = 0
+        self._epoch, self._order = -1, torch.empty(0)
+        model.revival = opts.revival
+        model.start(read)
+        model.train()
+        self._dead = model.dead
+        fused = x.device.type in ("cpu", "cuda")
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=opts.lr, fused=fused)
+
+    def __next__(self) -> TrainLog:
+        if self.step >= self.steps:
+            self.model.eval()
+            raise StopIteration
+        began, first = time.perf_counter(), self.step
+        images = 0
+        sums: dict[str, Tensor] = {}
+        started_anew = 0
+        while self.step < self.steps:
+            index = self._batch(self.step)
+            losses = self._update(index)
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
+            images += len(index)
+            started_anew += self._revive()
+            if self.step % self.log_every == 0 or self.step % self.per_epoch == 0:
+                break
+        means = {name: float(total) / (self.step - first) for name, total in sums.items()}
+        if not all(abs(v) < float("inf") for v in means.values()):
+            raise FloatingPointError(
+                f"the loss is no longer a number at step {self.step}: {means}; try a smaller learning rate"
+            )
+        return TrainLog(
+            step=self.step,
+            steps=self.steps,
+            epoch=self.step / self.per_epoch,
+            lr=self.opts.lr_at(self.step - 1, self.steps),
+            losses=means,
+            images_per_s=images / (time.perf_counter() - began),
+            dead=int(self.model.dead.sum()),
+            note=self._note(started_anew),
+        )
+
+    def _batch(self, step: int) -> Tensor:
+        """Indices of that step's images. Each epoch's order follows from seed and epoch alone, so that a
+        training that goes on in another process sees the images it would have seen."""
+        epoch, at = divmod(step, self.per_epoch)
+        if self._epoch != epoch:
+            generator = torch.Generator().manual_seed(self.opts.seed + 1_000_003 * epoch)
+            self._order, self._epoch = torch.randperm(self.accesses, generator=generator), epoch
+        return self._order[at * self.opts.batch_size : (at + 1) * self.opts.batch_size]
+
+    @torch.no_grad()
+    def _pictures(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The pictures of a batch and their classes: an index from N on is the scrambled copy of image index − N."""
+        n, device = len(self.x), self.x.device
+        index, late = (index % n).to(device), (index >= n).to(device)
+        x = self.x[index]
+        labels = None if self.labels is None else self.labels[index]
+        if self.opts.scrambled:
+            x = torch.where(late[:, None], scramble(x, self._generator(self.step)), x)
+            labels = None if labels is None else torch.where(late, SCRAMBLED, labels)
+        return x, labels
+
+    def _generator(self, step: int) -> torch.Generator:
+        """Random numbers of one step, which follow from seed and step alone."""
+        return torch.Generator().manual_seed((self.opts.seed * 1_000_003 + step) % 2**63)
+
+    def _update(self, index: Tensor) -> dict[str, Tensor]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.opts.lr_at(self.step, self.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        x, labels = self._pictures(index)
+        with torch.no_grad():
+            x = self.model.read(x)
+        with devices.autocast(x.device, self.opts.precision):
+            losses = self.model.losses(x) if labels is None else self.model.labelled_losses(x, labels)
+        torch.stack(list(losses.values())).sum().backward()
+        self.optimizer.step()
+        self.model.after_step()
+        self.step += 1
+        return losses
+
+    def _revive(self) -> int:
+        """Start dead latents anew where that was chosen and is due; in the last tenth they could not settle."""
+        opts = self.opts
+        if opts.revival != "reinit" or self.step % opts.revive_every or self.step > 0.9 * self.steps:
+            return 0
+        generator = self._generator(self.step)
+        index = torch.randint(len(self.x), (min(_LOOKED_AT, len(self.x)),), generator=generator)
+        revived = self.model.revive(self.model.read(self.x[index.to(self.x.device)]), generator)
+        for name, p in self.model.named_parameters():
+            if name in ("W_enc", "b_enc", "W_dec"):
+                for key in ("exp_avg", "exp_avg_sq"):  # Adam's memory is of what the latent was before
+                    moment = self.optimizer.state[p][key]
+                    (moment.transpose(-1, -2) if name == "W_enc" else moment)[revived] = 0
+        return int(revived.sum())
+
+    def _note(self, started_anew: int) -> str:
+        """What happened to dead latents since the log before."""
+        before, self._dead = self._dead, self.model.dead
+        if self.opts.revival == "none":
+            return ""
+        if started_anew:
+            return f"{started_anew} re-initialised at step {self.step}"
+        revived = int((before & ~self._dead).sum()) if before.shape == self._dead.shape else 0
+        return f"{revived} revived at step {self.step}" if revived else ""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that is needed to go on, by name: float32 weights, buffers, Adam's moments, the step."""
+        found = {"step": torch.tensor(self.step)}
+        for name, p in self._tensors().items():
+            found[f"model.{name}"] = p.detach()
+        for name, p in self.model.named_parameters():
+            for key, value in self.optimizer.state.get(p, {}).items():
+                found[f"adam.{name}.{key}"] = value
+        return found
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a `state()`. ValueError when it is incomplete or belongs to another model."""
+        mine = self._tensors()
+        theirs = {name.removeprefix("model."): t for name, t in state.items() if name.startswith("model.")}
+        if {n: t.shape for n, t in mine.items()} != {n: t.shape for n, t in theirs.items()}:
+            raise ValueError("the saved training is of a model with other parameters")
+        step, moments = int(state.get("step", 0)), ("step", "exp_avg", "exp_avg_sq")
+        needed = {f"adam.{name}.{key}" for name, _ in self.model.named_parameters() for key in moments if step}
+        if "step" not in state or needed - set(state):
+            raise ValueError("the saved training is incomplete")
+        for name, t in theirs.items():
+            mine[name].copy_(t)
+        for name, p in self.model.named_parameters():
+            # Adam's step count of a fused optimiser lives on the device too.
+            saved = {key: state[f"adam.{name}.{key}"] for key in moments if step}
+            self.optimizer.state[p] = {key: t.to(p.device, copy=True) for key, t in saved.items()}
+        self.step = step
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}

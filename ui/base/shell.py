@@ -1,0 +1,111 @@
+"""What stands around every page: its settings, its title, the choices in the sidebar, the links."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from sae_core.datasets import DataError, dataset_info, dataset_names, default_data_dir, download_dataset
+from ui.base.models import models
+from ui.base.state import DEFAULT_MODEL, ROOT, Choice, chosen_feature
+from ui.base.url import in_session, take_url, write_url
+from ui.base.words import plain
+
+NAME = "SAE Explorer"
+ICON = str(Path(__file__).with_name("icon.png"))
+_STYLE = """<style>
+/* More of a page above the fold. */
+.stMainBlockContainer { padding-top: 3.5rem; }
+/* Streamlit's own grey has a contrast of 3.9 on white; this has 7.2, and 10 in the dark theme. */
+[data-testid=stCaptionContainer] { color: inherit; opacity: 0.8; }
+</style>"""
+
+
+def setup(title: str) -> Choice:
+    """The first call of every page: its settings, its h1, the choices in the sidebar, the URL.
+
+    Stops the page with an explanation when there is no model at all.
+    """
+    st.set_page_config(page_title=f"{title} · {NAME}", page_icon=ICON, layout="wide")
+    st.html(_STYLE)
+    take_url()
+    st.title(title, anchor=False)
+    navigation = st.sidebar.container()
+    found, broken = models()
+    asked = in_session()
+    with st.sidebar:
+        if found:
+            model = found[_select("model", "Model", list(found), DEFAULT_MODEL)]
+        here = [n for n in dataset_names() if dataset_info(n).is_here(default_data_dir())]
+        data = _select("data", "Pictures from", here, "mnist")
+        _offer_downloads(here)
+        for sentence in broken:
+            st.warning(f"A model was left out. {plain(sentence)}", icon=":material/warning:")
+    if not found:
+        with navigation:
+            _navigation()
+        st.info("There is no model here yet. Train one: `python -m sae_core train topk`")
+        st.stop()
+    for key, wanted, shown in (("model", "model", model.name), ("data", "data set", data)):
+        if asked.get(key, shown) != shown:
+            st.warning(
+                f"There is no {wanted} '{plain(asked[key], 60)}' here; this is {shown}.", icon=":material/warning:"
+            )
+    choice = Choice(model, data, chosen_feature(model))
+    write_url()
+    with navigation:
+        _navigation()
+    return choice
+
+
+def link(page: str, label: str, **options: Any) -> None:
+    """A link to a page of ours that takes the choices with it, so that Back leads to them in one step."""
+    st.page_link(page, label=label, query_params=in_session() or None, **options)
+
+
+def _navigation() -> None:
+    """Links to every page, in place of Streamlit's own, which would drop the choices."""
+    for page in ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("*.py"))]:
+        name = re.sub(r"^\d+_", "", Path(page).stem).replace("_", " ")
+        link(page, "Start" if page == "app.py" else name)
+    st.divider()
+
+
+def _select(key: str, label: str, options: list[str], default: str) -> str:
+    """A select box whose choice outlives the page (a widget's own state does not)."""
+    wanted = st.session_state.get(f"chosen_{key}")
+    if wanted not in options:
+        wanted = default if default in options else options[0]
+    # Set on every run: on the run after a page switch the old page's widget still answers to this key, but the
+    # new one would start at its first option.
+    st.session_state[f"widget_{key}"] = st.session_state[f"chosen_{key}"] = wanted
+    return st.selectbox(label, options, key=f"widget_{key}", on_change=_take_select, args=(key,))
+
+
+def _take_select(key: str) -> None:
+    st.session_state[f"chosen_{key}"] = st.session_state[f"widget_{key}"]
+
+
+def _offer_downloads(here: list[str]) -> None:
+    for name in dataset_names():
+        info = dataset_info(name)
+        if name not in here and info.downloadable:
+            title = name.upper()
+            st.caption(f"{title} is not on this computer; the embedded digits stand in for it.")
+            if st.button(f"Get {title}", key=f"get_{name}", help=info.description):
+                bar = st.progress(0.0, f"Getting {title} …")
+
+                def tell(file: str, done: int, of: int, bar: Any = bar) -> None:
+                    bar.progress(min(1.0, done / max(of, 1)), f"Getting {file}")
+
+                try:
+                    download_dataset(name, progress=tell)
+                except DataError as e:
+                    bar.empty()
+                    st.error(str(e))
+                else:
+                    st.session_state["chosen_data"] = name
+                    st.rerun()

@@ -1,0 +1,108 @@
+"""The chosen data set, image and feature: kept in the session, carried from page to page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from sae_core import files
+from sae_core.datasets import DataError, ImageSet, dataset_names, load_dataset
+from sae_core.reference import Picture, find_picture
+from ui.base.models import Model
+from ui.base.url import in_session, write_url
+from ui.base.words import plain
+
+if TYPE_CHECKING:
+    from sae_core.measure.features import FeatureStats
+
+
+ROOT = Path(__file__).parents[2]
+DEFAULT_MODEL = "topk-1024-k50"
+EXAMPLE = 11
+"""index of the image with which Draw and Steer open"""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen on this run of a page."""
+
+    model: Model
+    data: str
+    """name of the data set whose pictures are shown"""
+    feature: int | None
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The chosen image, or an example; loaded when a page first asks, so that the page is painted before it."""
+        return _picture(self.data)
+
+    @property
+    def statistics(self) -> FeatureStats | None:
+        """What is known of the model's features: over the chosen data, else over any other; None where nothing is."""
+        for name in [self.data, *(n for n in dataset_names() if n != self.data)]:
+            try:
+                return self.model.stats(name)
+            except files.CheckpointError:
+                continue
+        return None
+
+    def images(self, split: str = "test") -> ImageSet:
+        """The chosen data set's pictures."""
+        return load_dataset(self.data, split)
+
+
+def choose(**chosen: str | int | None) -> None:
+    """Set model, data, image or feature for all pages, and write the URL."""
+    for key, value in chosen.items():
+        st.session_state[f"chosen_{key}"] = None if value is None else str(value)
+    write_url()
+
+
+def _picture(data: str) -> Picture:
+    """The chosen image; what the URL asks for and cannot be had is said, and the example shown instead."""
+    ref = st.session_state.get("chosen_image")
+    if ref is not None:
+        try:
+            return find_picture(ref)
+        except (ValueError, DataError) as e:
+            st.warning(
+                f"This address's picture cannot be shown: {plain(e)} Here is an example instead.",
+                icon=":material/warning:",
+            )
+        choose(image=None)
+    return find_picture(f"{data}-test-{EXAMPLE}")
+
+
+def chosen_feature(model: Model) -> int | None:
+    """The feature chosen now: a fragment that runs alone has an older `Choice`."""
+    value = st.session_state.get("chosen_feature")
+    d_sae = model.info.config["d_sae"]
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,7}", value) or int(value) >= d_sae:
+        st.warning(
+            f"There is no feature '{plain(value, 20)}': {model.name} has 0 to {d_sae - 1}.", icon=":material/warning:"
+        )
+        st.session_state["chosen_feature"] = None
+        return None
+    return int(value)
+
+
+def component_value(key: str, name: str) -> Any:
+    """What the mounted component `key` last sent as state `name`; None before it did."""
+    value = st.session_state.get(key)
+    return None if value is None else getattr(value, name, None)
+
+
+def follow_feature(key: str) -> None:
+    """Go to a feature's page when one was opened in the mounted component `key`."""
+    value = component_value(key, "feature")
+    if value and value != st.session_state.get(f"followed_{key}"):
+        choose(feature=int(value["feature"]))
+        st.session_state[f"followed_{key}"] = value
+        st.switch_page("pages/2_Features.py", query_params=in_session())

@@ -1,0 +1,85 @@
+"""Small parts that pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from sae_core.files import CheckpointError
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from sae_core.measure.features import FeatureStats
+    from ui.base import state
+
+
+def kept(key: str, label: str, options: Mapping[str, str] | Sequence[str], default: str | None = None) -> str:
+    """A row of options whose choice outlives page and section (a widget's own state does not).
+
+    options: what is chosen, and how it is shown where that is something else. default: the first.
+    """
+    names = options if isinstance(options, Mapping) else {name: name for name in options}
+    wanted = str(st.session_state.get(f"chosen_{key}"))
+    if wanted not in names:
+        wanted = default or next(iter(names))
+    st.session_state[f"widget_{key}"] = st.session_state[f"chosen_{key}"] = wanted
+    st.segmented_control(
+        label,
+        list(names),
+        key=f"widget_{key}",
+        required=True,
+        format_func=lambda o: names[o],
+        on_change=_keep,
+        args=(key,),
+        label_visibility="collapsed",
+    )
+    return wanted
+
+
+def _keep(key: str) -> None:
+    st.session_state[f"chosen_{key}"] = st.session_state[f"widget_{key}"]
+
+
+def chart(key: str, figure: go.Figure, **options: Any) -> None:
+    """A figure, drawn without plotly's tool bar."""
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, **options)
+
+
+def over(stats: FeatureStats) -> str:
+    """What statistics were made on, as captions say it: "mnist/train, n = 60,000"."""
+    return f"{stats.dataset}/{stats.split}, n = {stats.n:,}"
+
+
+def statistics(choice: state.Choice) -> FeatureStats | None:
+    """The statistics that a person chooses, at first those on the data the model was trained on."""
+    measured = choice.model.measured
+    if not measured:
+        st.info("What the features respond to was not measured for this model.", icon=":material/info:")
+        return None
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row:
+        st.caption("Statistics over", width="content")
+        which = st.segmented_control(
+            "Statistics over",
+            measured,
+            default=measured[0],
+            required=True,
+            key=f"statistics-{choice.model.name}",
+            format_func=lambda n: f"{n}/train",
+            label_visibility="collapsed",
+        )
+    try:
+        stats = choice.model.stats(which)
+    except CheckpointError as e:
+        st.info(f"There are no statistics to show. {e}", icon=":material/info:")
+        return None
+    row.caption(
+        f"{int(stats.dead.sum()):,} of {len(stats.count):,} features are dead on {over(stats)}",
+        help="Dead: active (not zero) on none of these images. On the wall of Features they are grey. The "
+        "statistics are stored with the model: the images themselves need not be here.",
+        width="content",
+    )
+    return stats

@@ -1,0 +1,156 @@
+"""The images of a class, and the worst reconstructed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from sae_core.datasets import dataset_info, default_data_dir, load_dataset
+from ui.base import models, shell, state, words
+from ui.base.widgets import kept
+from ui.digits.codes import _ink
+from ui.live.tiles import Tile, levels, picked, tiles
+
+PAGE, WORST = 24, 12
+"""images on a page: in order, and with their reconstructions"""
+ORDERS = {"order": "in order", "worst": "worst reconstructed first"}
+
+
+class Quality(NamedTuple):
+    """How well a model reconstructs each image of one class."""
+
+    pearson: np.ndarray
+    """[n] between what it reads of the image and its reconstruction"""
+    mse: np.ndarray
+    """[n] mean squared error per pixel, or per unit of the hidden layer that it reads"""
+
+
+@st.fragment
+def images(choice: state.Choice, c: int) -> None:
+    """The images of class c: only this part runs when a page is turned or an image taken."""
+    info = dataset_info(choice.data)
+    what = info.class_names[c]
+    st.subheader(f"Images of the {what}", anchor=False)
+    with words.explained():
+        _ = choice.picture  # says in words what an address asks for and cannot be had
+        with st.container(horizontal=True, vertical_alignment="center"):
+            split = kept("images_split", "Split", info.splits, "test" if "test" in info.splits else None)
+            by = kept("images_order", "Order", ORDERS)
+        found = choice.images(split)
+        where = np.flatnonzero(found.labels == c)
+        quality = None
+        if by == "worst":
+            quality = _quality(choice.model, choice.data, split, c, default_data_dir())
+            order = np.argsort(quality.pearson, kind="stable")
+            where, quality = where[order], Quality(quality.pearson[order], quality.mse[order])
+        if not len(where):
+            st.caption(f"There is no {what} in {choice.data}/{split}.")
+            return
+        start, stop = _pages(f"{choice.data}-{split}-{c}-{by}", len(where), PAGE if quality is None else WORST)
+        on = f"{choice.data}/{split}"
+        shown = []
+        for j in range(start, stop):
+            i = int(where[j])
+            said, label = str(i), f"Image {i} of {on}, a {what}"
+            if quality is not None:
+                said, label = f"{quality.pearson[j]:.3f}", f"{label}: Pearson {quality.pearson[j]:.3f}"
+                label += f", MSE {quality.mse[j]:.4f}"
+            ref = f"{choice.data}-{split}-{i}"
+            chosen = st.session_state.get("chosen_image")
+            shown.append(Tile(said, label, levels=levels(found.x[i]), value=ref, chosen=ref == chosen))
+        tiles("digit-images", choice.model, shown, _take_image, label=f"Images of the {what}", size=60)
+        if quality is not None:
+            _reconstructions(choice, found.x[where[start:stop]], shown)
+        _taken(choice, shown, quality, f"{on}, n = {len(where):,} {what}s")
+
+
+def _pages(key: str, n: int, size: int) -> tuple[int, int]:
+    """Which of n images are shown, as a range, with buttons that turn the page; each list keeps its own place."""
+    pages = -(-n // size)
+    at = min(st.session_state.get(f"page-{key}", 0), pages - 1)
+
+    def turn(by: int) -> None:
+        st.session_state[f"page-{key}"] = (at + by) % pages
+
+    start, stop = at * size, min(n, (at + 1) * size)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button("←", key="images-before", help="The images before", on_click=turn, args=(-1,))
+        st.caption(f"{start + 1:,} to {stop:,} of {n:,}", width="content")
+        st.button("→", key="images-after", help="The next images", on_click=turn, args=(1,))
+    return start, stop
+
+
+def _taken(choice: state.Choice, shown: list[Tile], quality: Quality | None, on: str) -> None:
+    """What is below the images: the ways on from the one that was taken, or what the numbers are."""
+    taken = next((t for t in shown if t.chosen), None)
+    if taken is not None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(taken.label, width="stretch")
+            shell.link("pages/1_Draw.py", "Draw", icon=":material/draw:", help="See its code")
+            shell.link("pages/3_Steer.py", "Steer", icon=":material/tune:", help="Change it")
+        return
+    go_on = "Click one to take it to Draw or Steer."
+    if quality is None:
+        st.caption(f"{on}. Below each: its number in the split. {go_on}")
+        return
+    over = "image and reconstruction, over the 784 pixels"
+    if choice.model.sae.reader is not None:
+        over = f"h and ĥ, over the {choice.model.sae.config.d_in} units of the hidden layer that the model reads"
+    st.caption(
+        f"{on}. Below each image: Pearson between {over}; of all of them the mean is {quality.pearson.mean():.4f}, the "
+        f"worst {quality.pearson.min():.4f}. {go_on}"
+    )
+
+
+def _reconstructions(choice: state.Choice, x: np.ndarray, shown: list[Tile]) -> None:
+    """The model's pictures of x [n, 784], in the order of the tiles above."""
+    import torch
+
+    sae = choice.model.sae
+    with torch.no_grad():
+        pictures = sae.picture(sae(sae.read(torch.from_numpy(x))).x_hat).numpy()
+    st.caption("Their reconstructions, in the same order")
+    made = [Tile("", f"Reconstruction of: {t.label}", levels=_ink(p)) for t, p in zip(shown, pictures, strict=True)]
+    tiles("digit-reconstructions", choice.model, made, label="Reconstructions", size=60)
+
+
+@lru_cache(maxsize=32)
+def _quality(model: models.Model, data: str, split: str, c: int, folder: Path) -> Quality:
+    """How well each image of class c is reconstructed, in the split's order; tells its progress after a second."""
+    import torch
+
+    from sae_core.measure.metrics import batches, mse, pearson
+
+    images, sae = load_dataset(data, split, folder), model.sae
+    x = images.x[images.labels == c]
+    began, bar, done = time.monotonic(), None, 0
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    with torch.no_grad():
+        for batch in batches(x, "cpu", 250):
+            read = sae.read(batch)
+            x_hat = sae(read).x_hat
+            found.append((pearson(read, x_hat).numpy(), mse(read, x_hat).numpy()))
+            done += len(batch)
+            if time.monotonic() - began > 1:
+                bar = bar or st.progress(0.0)
+                bar.progress(done / len(x), f"Reconstructing {done:,} of {len(x):,} images")
+    if bar is not None:
+        bar.empty()
+    r, error = (np.concatenate(part) for part in zip(*found, strict=True)) if found else (np.zeros(0), np.zeros(0))
+    return Quality(r, error)
+
+
+def _take_image() -> None:
+    value = picked("digit-images")
+    if value is not None:
+        state.choose(image=value)
+
+
+def _at(options: Sequence[str], wanted: str) -> int:
+    return options.index(wanted) if wanted in options else 0

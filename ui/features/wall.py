@@ -1,0 +1,93 @@
+"""The wall: every feature of a model as a small picture, drawn in the browser from the weights it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from sae_core.datasets import dataset_info
+from sae_core.measure.features import FEW, FeatureStats
+from ui.base import models, state
+from ui.base.words import percent
+from ui.live.component import component
+
+MOSTLY = 0.5
+"""a feature is "mostly 7s" when at least this share of the images on which it is active are 7s"""
+_wall = component("features/wall")
+
+
+def orders(stats: FeatureStats) -> dict[str, np.ndarray]:
+    """The features in each order that the wall offers: "frequency", and by lift for class "0", "1", ….
+
+    The most frequent, or the highest lift, comes first. Dead features come last; in the orders by class so
+    do, before them, those active on fewer than FEW images, whose lift says little.
+    """
+    found = {"frequency": np.argsort(-stats.count, kind="stable")}
+    rarity = np.where(stats.dead, 2, np.where(stats.count < FEW, 1, 0))
+    for c, lift in enumerate(stats.lift.T):
+        found[str(c)] = np.lexsort((-lift, rarity))
+    return found
+
+
+@lru_cache(maxsize=16)
+def notes(model: models.Model, dataset: str) -> list[str]:
+    """What there is to say of each feature in a few words: "active on 3.2 % · mostly 7s"."""
+    stats = model.stats(dataset)
+    names, where = dataset_info(dataset).class_names, f"{dataset}/{stats.split}"
+    rates = stats.class_rates.astype(np.float64)
+    share = rates * stats.class_n / np.maximum((rates * stats.class_n).sum(1, keepdims=True), 1e-30)
+    found = []
+    for f, frequency in enumerate(stats.frequency):
+        most, often = int(share[f].argmax()), int(rates[f].argmax())
+        if stats.dead[f]:
+            found.append(f"never active on {where}")
+        elif share[f, most] >= MOSTLY:
+            found.append(f"active on {percent(frequency)} · mostly {names[most]}s")
+        else:
+            found.append(f"active on {percent(frequency)} · most often on {names[often]}s")
+    return found
+
+
+@lru_cache(maxsize=16)
+def _data(key: str, model: models.Model, dataset: str | None) -> dict[str, Any]:
+    """All that the wall needs besides the weights: the same on every run, so that it is sent once."""
+    data: dict[str, Any] = {
+        "id": key,
+        "model": model.id,
+        "orders": {},
+        "classes": [],
+        "notes": [],
+        "dead": [],
+    }
+    if dataset is not None:
+        stats = model.stats(dataset)
+        data["orders"] = {name: order.tolist() for name, order in orders(stats).items()}
+        data["classes"] = list(dataset_info(dataset).class_names)
+        data["notes"] = notes(model, dataset)
+        data["dead"] = np.flatnonzero(stats.dead).tolist()
+    return data
+
+
+def wall(key: str, model: models.Model, dataset: str | None, on_open: Callable[[], None]) -> None:
+    """All features of a model whose weights `put_model` put into the page.
+
+    dataset: whose statistics order, grey and describe the features; None when there are none. `on_open` is
+    called when a person opens a feature; `opened(key)` then says which.
+    """
+    _wall(key=key, data=_data(key, model, dataset), on_opened_change=on_open)
+
+
+def opened(key: str) -> int | None:
+    """The feature that a person just opened; only within `on_open`."""
+    return state.component_value(key, "opened")
+
+
+def point_wall(key: str, feature: int | None) -> None:
+    """Mark the open feature on the wall `key`, from within the column of its detail; draws nothing there.
+
+    It is a mount of its own so that the wall's data, a hundred kilobytes, stay the same and are sent once.
+    """
+    _wall(key=f"{key}-at", data={"wall": key, "feature": feature}, height=1)

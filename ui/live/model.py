@@ -1,0 +1,143 @@
+"""A model's weights in the browser, sent once and kept there for every component of the page.
+
+A model of more than MOST latents is sent in parts: the browser asks for the rows that a picture needs, Python finds out
+which latents it activates, and sends those.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+from sae_core.files import CheckpointError
+from ui.base import models, state
+from ui.live.component import component
+
+if TYPE_CHECKING:
+    from sae_core.models.forms import InferenceForm, Layer
+
+
+_model = component("live/model")
+MOST = 4096
+"""latents of a model that is sent as a whole"""
+ASKED = 2048
+"""features of a model in parts that may be asked for at once, besides those of a picture"""
+
+
+def pack(form: InferenceForm, model_id: str, shown: bool = True, **more: Any) -> bytes:
+    """An inference form as the engine reads it: length, JSON header, matrices as float16, biases as float32.
+
+    The matrices are W, D and, where there are such layers, the reader's and the painter's, and the biases come in
+    the same order. Those of stored models are float16 numbers already, so nothing is lost. `more` goes into the header.
+
+    CheckpointError for a form that is to be shown, reads a hidden layer and has nothing that makes a picture of it.
+    """
+    if shown and form.reader is not None and form.painter is None:
+        raise CheckpointError("it reads a hidden layer, and no image generator was named that makes a picture of it")
+    layers = {"reader": form.reader, "painter": form.painter}
+    header = {
+        "id": model_id,
+        "d_in": form.W.shape[0],
+        "d_sae": form.W.shape[1],
+        "select": form.select,
+        "k": form.k,
+        "threshold": form.threshold,
+        "relu": form.relu,
+        **{name: _described(layer) for name, layer in layers.items()},
+        **more,
+    }
+    text = json.dumps(header).encode()
+    there = [layer for layer in layers.values() if layer is not None]
+    parts = [m.astype("<f2") for m in (form.W, form.D, *(layer.W for layer in there))]
+    parts += [v.astype("<f4") for v in (form.b, form.c, *(layer.b for layer in there))]
+    return np.uint32(len(text)).tobytes() + text + b"".join(np.ascontiguousarray(p).tobytes() for p in parts)
+
+
+def _described(layer: Layer | None) -> dict[str, int | str] | None:
+    if layer is None:
+        return None
+    return {"n_in": layer.W.shape[0], "n_out": layer.W.shape[1], "squash": layer.squash}
+
+
+@lru_cache(maxsize=8)
+def _form(model: models.Model) -> InferenceForm:
+    return model.sae.inference_form()
+
+
+@lru_cache(maxsize=8)
+def _packed(model: models.Model) -> bytes:
+    return pack(_form(model), model.id)
+
+
+def put_model(model: models.Model, every_row: bool = False) -> None:
+    """Make that model known to the page under `model.id`; draws nothing.
+
+    A model of more than MOST latents goes in parts, unless the page shows `every_row`, as the wall does. Stops the page
+    with an explanation when the model cannot be shown.
+    """
+    d_sae = model.info.config["d_sae"]
+    said = None
+    if d_sae > MOST and every_row:
+        said = st.empty()
+        said.caption(f"Sending all {d_sae:,} features to your browser …")
+    try:
+        if d_sae > MOST and not every_row:
+            part(model, [], 0)  # what is wrong with the model is said of the page, not within the fragment
+            _in_parts(model)
+        else:
+            mount(model.id, _packed(model))
+    except CheckpointError as e:
+        why = str(e).rstrip(".")
+        st.info(f"{model.name} cannot be shown here: {why}. Choose another model.", icon=":material/info:")
+        st.stop()
+    if said is not None:
+        said.empty()
+
+
+def mount(model_id: str, data: bytes) -> None:
+    """Put packed bytes into the page; draws nothing."""
+    _model(key=f"model-{model_id}", data=data, height=1)
+
+
+@st.fragment
+def _in_parts(model: models.Model) -> None:
+    """Answer what the browser asks of a model that is too large to send; only this runs again for it."""
+    key = f"part-{model.id}"
+    seq, features = 0, []
+    want: Any = state.component_value(key, "want")
+    if want:
+        try:
+            seq, features = int(want["seq"]), _wanted(model, want)
+        except (KeyError, TypeError, ValueError, binascii.Error) as e:
+            st.warning(f"The browser asked for something that cannot be read: {e}", icon=":material/warning:")
+    _model(key=key, data=part(model, features, seq), height=1, on_want_change=lambda: None)
+
+
+def part(model: models.Model, features: list[int], answers: int) -> bytes:
+    """The columns of W and rows of D of these features, packed; `answers`: the number of the question."""
+    form, d_sae = _form(model), model.info.config["d_sae"]
+    some = replace(form, W=form.W[:, features], b=form.b[features], D=form.D[features])
+    return pack(some, model.id, d_sae=d_sae, features=features, answers=answers)
+
+
+def _wanted(model: models.Model, want: dict[str, Any]) -> list[int]:
+    """The features that the picture {"x": base64 of 784 float32} activates, and {"features": those asked for}."""
+    import torch
+
+    x = np.frombuffer(base64.b64decode(want["x"], validate=True), np.float32)
+    features, d_sae = [int(f) for f in want["features"][:ASKED]], model.info.config["d_sae"]
+    if x.shape != (784,) or not np.isfinite(x).all():
+        raise ValueError("a picture has 784 finite numbers")
+    if features and not 0 <= min(features) <= max(features) < d_sae:
+        raise ValueError(f"{model.name} has the features 0 to {d_sae - 1}")
+    sae = model.sae
+    with torch.no_grad():
+        acts = sae.encode(sae.read(torch.tensor(x)[None]))[0]
+    return sorted({*features, *torch.nonzero(acts)[:, 0].tolist()})
