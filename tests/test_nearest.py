@@ -78,7 +78,7 @@ def test_the_page_shows_both_without_the_picture_itself() -> None:
     at = open_page("pages/1_Draw.py", data="digits", image=f"digits-test-{IMAGE}")
     assert not at.exception, at.exception
     for key in ("nearest-code", "nearest-pixels"):
-        tiles = sent(at, "tiles", key)["tiles"]
+        tiles = sent(at, "live_tiles", key)["tiles"]
         assert len(tiles) == neighbours.SHOWN
         assert f"digits-test-{IMAGE}" not in [t["value"] for t in tiles]
         assert all(t["label"].startswith("digits/test image ") for t in tiles)
