@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tests.browser.waiting import painted
+
 Page = Any  # playwright.sync_api.Page; conftest skips in words where playwright is missing
 
 
@@ -51,7 +53,7 @@ def test_the_digits_fit_a_narrow_window_and_stay_in_sight(page: Page, app: str) 
     _open(page, app)
     last = page.get_by_role("radio", name="9", exact=True)
     page.locator("[data-testid=digit-images]").scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
+    painted(page)
     box = last.bounding_box()
     assert box["x"] + box["width"] <= 400 and 0 <= box["y"] <= 200
     last.click()

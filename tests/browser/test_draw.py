@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.parse
 
 import numpy as np
 import torch
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from sae_core import load, reference
 from sae_core.measure.metrics import pearson
+from tests.browser.waiting import painted, settled
 from ui.base import state
 
 DRAW = "[data-testid=draw]"
+PAD = "c => [...c.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
 
 
 def ready(page: Page) -> None:
@@ -43,13 +46,24 @@ def numbers(page: Page) -> tuple[float, int]:
     return float(root.get_attribute("data-pearson") or "nan"), int(root.get_attribute("data-l0") or -1)
 
 
-def shown_pearson(page: Page) -> str:
-    return page.get_by_test_id("stMetric").filter(has_text="Pearson").get_by_test_id("stMetricValue").inner_text()
+def python_pearson(page: Page) -> Locator:
+    return page.get_by_test_id("stMetric").filter(has_text="Pearson").get_by_test_id("stMetricValue")
 
 
 def picture_in_url(page: Page) -> np.ndarray:
     query = urllib.parse.parse_qs(urllib.parse.urlparse(page.url).query)
     return reference.find_picture(query["image"][0]).x
+
+
+def same_picture(page: Page, timeout_s: float = 15) -> np.ndarray:
+    """Wait until the page is at rest and its address has the picture that the pad shows: 784 levels."""
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        settled(page)
+        shown = page.get_by_test_id("input").evaluate(PAD)
+        if "image=" in page.url and np.round(picture_in_url(page) * 255).tolist() == shown:
+            return np.array(shown)
+    raise AssertionError(f"pad and page differ: {page.url}")
 
 
 def clear(page: Page) -> None:
@@ -62,17 +76,16 @@ def test_draw_a_seven(page: Page, app: str) -> None:
     ready(page)
     clear(page)
     stroke(page, *SEVEN, release=False)
-    page.wait_for_timeout(200)
+    painted(page)
     live = numbers(page)
     assert live[1] == 50 and live[0] > 0.8, "nothing is reconstructed while drawing"
     page.mouse.up()
-    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
-    page.wait_for_timeout(500)
+    same_picture(page)
     x = torch.from_numpy(picture_in_url(page))[None]
     sae = load("topk-1024-k50")
     mine = float(pearson(x, sae(x).x_hat)[0])
     assert abs(numbers(page)[0] - mine) < 1e-3
-    assert shown_pearson(page) == f"{mine:.4f}"
+    expect(python_pearson(page)).to_have_text(f"{mine:.4f}")
     active = json.loads(page.locator(DRAW).get_attribute("data-active") or "[]")
     code = sae.sparse_code(x)
     assert set(active) == set(code.indices[0][code.values[0] != 0].tolist())
@@ -84,8 +97,7 @@ def test_the_pad_keeps_its_strokes_on_a_page_switch(page: Page, app: str) -> Non
     clear(page)
     stroke(page, *SEVEN)
     stroke(page, (0.4, 0.5), (0.6, 0.5))
-    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
-    page.wait_for_timeout(800)
+    same_picture(page)
     before = page.get_by_test_id("pad").evaluate("c => c.toDataURL()")
     kept = picture_in_url(page)
     page.get_by_test_id("stSidebar").get_by_role("link", name="Steer").click()
@@ -96,7 +108,7 @@ def test_the_pad_keeps_its_strokes_on_a_page_switch(page: Page, app: str) -> Non
     ready(page)
     assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") == before
     page.get_by_role("button", name="Undo").click()
-    page.wait_for_timeout(300)
+    painted(page)
     assert page.get_by_test_id("pad").evaluate("c => c.toDataURL()") != before
     assert numbers(page)[1] == 50
 
@@ -106,21 +118,14 @@ def test_back_and_forward_between_two_drawings(page: Page, app: str) -> None:
     ready(page)
     clear(page)
     stroke(page, *SEVEN)
-    expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
-    page.wait_for_timeout(800)
-    first = picture_in_url(page)
+    first, address = same_picture(page), page.url
     stroke(page, (0.2, 0.2), (0.2, 0.9))
-    page.wait_for_timeout(1200)
-    second = picture_in_url(page)
+    expect(page).not_to_have_url(address, timeout=15_000)
+    second = same_picture(page)
     assert not np.array_equal(first, second)
     for go, wanted in ((page.go_back, first), (page.go_forward, second)):
         go()
-        page.wait_for_timeout(1500)
-        assert np.array_equal(picture_in_url(page), wanted)
-        shown = page.get_by_test_id("input").evaluate(
-            "c => [...c.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
-        )
-        assert shown == np.round(wanted * 255).astype(int).tolist(), "the pad shows another picture than the page"
+        assert np.array_equal(same_picture(page), wanted)
 
 
 def test_undo_eraser_and_clear(page: Page, app: str) -> None:
@@ -171,9 +176,8 @@ def test_the_pad_works_by_keyboard(page: Page, app: str) -> None:
     expect(page.get_by_text("There is nothing drawn yet")).to_be_visible(timeout=15_000)
 
 
-def test_touch(browser: object, app: str) -> None:
-    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)  # type: ignore[attr-defined]
-    page = context.new_page()
+def test_touch(phone: Page, app: str) -> None:
+    page = phone
     page.goto(f"{app}/Draw")
     ready(page)
     clear(page)
@@ -181,7 +185,7 @@ def test_touch(browser: object, app: str) -> None:
     pad.scroll_into_view_if_needed()
     box = pad.bounding_box()
     assert box and box["x"] >= 0 and box["x"] + box["width"] <= 400
-    session = context.new_cdp_session(page)
+    session = page.context.new_cdp_session(page)
     spots = [
         (box["x"] + box["width"] * t, box["y"] + box["height"] * (0.2 + 0.6 * t)) for t in np.linspace(0.2, 0.8, 20)
     ]
@@ -190,7 +194,6 @@ def test_touch(browser: object, app: str) -> None:
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     expect(page).to_have_url(re.compile("image=px-"), timeout=15_000)
     assert numbers(page)[1] == 50
-    context.close()
 
 
 def test_browser_and_python_agree_on_real_images(page: Page, app: str, mnist_dir: object) -> None:
@@ -199,7 +202,6 @@ def test_browser_and_python_agree_on_real_images(page: Page, app: str, mnist_dir
     for name in ("topk-1024-k50", "tied-topk-1024-k50"):
         page.goto(f"{app}/Draw?model={name}")
         ready(page)
-        page.wait_for_timeout(500)
         found = page.evaluate(
             """([name, images]) => {
                  const sae = globalThis.__saeEngine;
@@ -237,29 +239,28 @@ def test_an_empty_pad_invites_to_draw(page: Page, app: str) -> None:
 def test_a_row_of_tiles_is_in_sight_and_stays_where_it_is(page: Page, app: str) -> None:
     page.goto(f"{app}/Draw?data=digits&image=digits-test-11")
     ready(page)
-    page.wait_for_timeout(1000)
+    settled(page)
     tile = page.get_by_test_id("tile").first
     box = tile.bounding_box()
     assert box and box["y"] + box["height"] <= 900
     clear(page)
     stroke(page, *SEVEN, release=False)
-    page.wait_for_timeout(200)
+    painted(page)
     assert tile.bounding_box() == box
     page.mouse.up()
     brush = page.get_by_label("Brush size").bounding_box()
     assert brush and brush["width"] >= 80
 
 
-def test_nothing_overflows_on_a_phone(browser: Browser, app: str) -> None:
+def test_nothing_overflows_on_a_phone(phone: Page, app: str) -> None:
+    page = phone
     for width in (400, 360):
-        context = browser.new_context(viewport={"width": width, "height": 800}, has_touch=True, is_mobile=True)
-        page = context.new_page()
+        page.set_viewport_size({"width": width, "height": 800})
         page.goto(f"{app}/Draw?data=digits&image=digits-test-11")
         ready(page)
-        page.wait_for_timeout(500)
+        settled(page)
         page.get_by_text("Download", exact=True).click()
         inside = "m => [...m.querySelectorAll('*')].every((e) => e.scrollWidth <= m.clientWidth)"
         assert page.get_by_test_id("stMain").evaluate(f"m => m.scrollWidth <= m.clientWidth && ({inside})(m)")
         box = page.get_by_role("button", name="Code, CSV").bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= width
-        context.close()

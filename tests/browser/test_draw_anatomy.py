@@ -9,7 +9,6 @@ import json
 import re
 import urllib.parse
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -22,7 +21,8 @@ from sae_core import load, reference
 from sae_core.measure.neighbours import SHOWN
 from sae_core.pictures.prepare import prepare, prepare_upload
 from sae_core.store import catalogue
-from tests.browser.test_draw import DRAW, SEVEN, clear, numbers, picture_in_url, ready, stroke
+from tests.browser.test_draw import DRAW, SEVEN, clear, numbers, picture_in_url, ready, same_picture, stroke
+from tests.browser.waiting import painted, settled
 from ui.base import models, state
 from ui.draw.verdict import probabilities
 from ui.live.judge import judge
@@ -51,7 +51,7 @@ def opened(page: Page, app: str, model: str = state.DEFAULT_MODEL) -> None:
     ready(page)
     page.wait_for_function("() => globalThis.__saeEngine?.frames.length > 1")
     expect(page.get_by_test_id("judged")).to_be_visible()
-    page.wait_for_timeout(600)
+    settled(page)
 
 
 def python_says(model: str) -> np.ndarray:
@@ -80,7 +80,7 @@ def test_the_bars_follow_within_the_stroke(page: Page, app: str) -> None:
     clear(page)
     assert np.isnan(shares(page, "input")).all()
     stroke(page, *SEVEN, release=False)
-    page.wait_for_timeout(200)
+    painted(page)
     for of in ("input", "reconstruction"):
         assert abs(shares(page, of).sum() - 1) < 1e-3
     page.mouse.up()
@@ -98,7 +98,7 @@ def test_the_terms_add_up_to_the_reconstruction(page: Page, app: str, model: str
     code = sae.sparse_code(x)
     for order in ("index", "activation", "energy"):
         page.get_by_test_id("order").select_option(order)
-        page.wait_for_timeout(100)
+        painted(page)
         assert 0 < told(page, "exact") <= 1e-5
         shown = [int(t.get_attribute("data-feature") or -1) for t in page.get_by_test_id("tile").all()[:n]]
         indices, values = code.indices[0][:n], code.values[0][:n]
@@ -141,7 +141,7 @@ def test_the_bias_is_a_term_too(page: Page, app: str, model: str) -> None:
     assert abs(pixels(page, "sum")[:, 0] - np.round(255 * alone)).max() <= 1
     bias.click()
     expect(bias).to_have_attribute("aria-pressed", "false")
-    page.wait_for_timeout(100)
+    painted(page)
     assert abs(pixels(page, "sum")[:, 0] - np.round(255 * nothing)).max() <= 1
     expect(page.get_by_test_id("look-decoder")).to_be_visible()
     expect(page.get_by_test_id("look-encoder")).to_be_hidden()
@@ -166,7 +166,7 @@ def test_all_terms_have_one_scale_or_each_its_own(page: Page, app: str) -> None:
     assert strong > weak
     expect(page.get_by_test_id("full-colour")).to_have_text(re.compile(r"±0\.\d+|±1"))
     page.get_by_test_id("shared").uncheck()
-    page.wait_for_timeout(200)
+    painted(page)
     assert tiles.evaluate(sheet % (14 * 54, 50)) > weak
     expect(page.get_by_test_id("full-colour")).to_have_text("its own largest")
 
@@ -195,7 +195,7 @@ def test_a_tile_is_taken_out_put_in_and_opened(page: Page, app: str) -> None:
     expect(page).to_have_url(re.compile(rf"/Features\?.*feature={second}\b"), timeout=20_000)
     page.go_back()
     ready(page)
-    page.wait_for_timeout(600)
+    settled(page)
     third = page.get_by_test_id("tile").nth(2)
     feature = third.get_attribute("data-feature")
     third.hover()
@@ -203,14 +203,13 @@ def test_a_tile_is_taken_out_put_in_and_opened(page: Page, app: str) -> None:
     expect(page).to_have_url(re.compile(rf"/Features\?.*feature={feature}\b"), timeout=20_000)
     page.go_back()
     ready(page)
-    page.wait_for_timeout(600)
+    settled(page)
     page.get_by_test_id("tile").nth(2).dblclick()
     expect(page).to_have_url(re.compile(rf"/Features\?.*feature={feature}\b"), timeout=20_000)
 
 
-def test_tiles_under_a_thumb(browser: Any, app: str) -> None:
-    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
-    page = context.new_page()
+def test_tiles_under_a_thumb(phone: Page, app: str) -> None:
+    page = phone
     opened(page, app)
     root, tile = page.locator(DRAW), page.get_by_test_id("tile").nth(1)
     box = tile.bounding_box()
@@ -223,7 +222,6 @@ def test_tiles_under_a_thumb(browser: Any, app: str) -> None:
     feature = tile.get_attribute("data-feature")
     page.get_by_test_id("open-feature").tap()
     expect(page).to_have_url(re.compile(rf"/Features\?.*feature={feature}\b"), timeout=20_000)
-    context.close()
 
 
 @pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
@@ -254,7 +252,7 @@ def test_a_neighbour_is_loaded_into_the_pad(page: Page, app: str) -> None:
         assert ref
         tiles.first.click()
         page.wait_for_url(re.compile(rf"image={ref}\b"), timeout=15_000)
-        page.wait_for_timeout(800)
+        same_picture(page)
         levels = np.round(reference.find_picture(ref).x * 255).astype(int)
         assert np.array_equal(pixels(page, "input")[:, 0], levels)
 
@@ -285,9 +283,8 @@ def test_redo(page: Page, app: str) -> None:
     undo.click()
     stroke(page, (0.2, 0.8), (0.8, 0.8))
     expect(redo).to_be_disabled()
-    page.wait_for_timeout(1500)
+    same_picture(page)
     assert numbers(page)[1] == 50
-    assert np.array_equal(np.round(picture_in_url(page) * 255), pixels(page, "input")[:, 0])
 
 
 def test_downloads(page: Page, app: str) -> None:
@@ -352,10 +349,8 @@ def dropped(page: Page, data: bytes, kind: str = "image/png") -> np.ndarray:
         "before => location.href !== before && location.href.includes('image=px-')", arg=before, timeout=15_000
     )
     expect(page.get_by_test_id("refused")).to_be_hidden()
-    page.wait_for_timeout(1200)
-    x = picture_in_url(page)
-    assert np.array_equal(pixels(page, "input")[:, 0], np.round(x * 255)), "the pad shows another picture"
-    return x
+    same_picture(page)
+    return picture_in_url(page)
 
 
 def test_a_picture_is_dropped(page: Page, app: str) -> None:
@@ -375,7 +370,7 @@ def test_a_picture_is_dropped(page: Page, app: str) -> None:
         drop(page, data, "x", kind)
         expect(page.get_by_test_id("refused")).to_contain_text(why, timeout=15_000)
         expect(page.get_by_test_id("refused")).to_contain_text("before it stays")
-    page.wait_for_timeout(500)
+    settled(page)
     assert urllib.parse.unquote(page.url) == before
     ink = np.zeros((224, 224), np.uint8)
     ink[40:60, 60:150] = 255
@@ -414,8 +409,7 @@ def test_what_is_dropped_replaces_a_drawing(page: Page, app: str) -> None:
     opened(page, app)
     clear(page)
     stroke(page, *SEVEN)
-    page.wait_for_url(re.compile("image=px-"), timeout=15_000)
-    page.wait_for_timeout(500)
+    same_picture(page)
     own = np.round(reference.find_picture("digits-test-20").x * 255).astype(np.uint8).reshape(28, 28)
     assert np.array_equal(np.round(dropped(page, png(own)) * 255), own.ravel())
 

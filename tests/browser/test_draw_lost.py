@@ -16,20 +16,9 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from benchmarks.browser import dashboard
-from tests.browser.test_draw import DRAW, SEVEN, clear, picture_in_url, ready, stroke
+from tests.browser.test_draw import DRAW, SEVEN, clear, ready, same_picture, stroke
 
 LINE = ((0.2, 0.5), (0.8, 0.5))
-PAD = "c => [...c.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 0)"
-
-
-def same_picture(page: Page, timeout: int = 15_000) -> np.ndarray:
-    """Wait until the address has the picture that the pad shows."""
-    for _ in range(timeout // 200):
-        shown = page.get_by_test_id("input").evaluate(PAD)
-        if "image=" in page.url and np.round(picture_in_url(page) * 255).tolist() == shown:
-            return np.array(shown)
-        page.wait_for_timeout(200)
-    raise AssertionError(f"pad and page differ: {page.url}")
 
 
 def a_seven(page: Page) -> np.ndarray:
@@ -117,7 +106,7 @@ def test_a_drawing_survives_a_new_server(own: tuple[Page, str, int]) -> None:
     stroke(page, *LINE)
     page.wait_for_timeout(500)
     with dashboard(port=urllib.parse.urlparse(address).port):
-        after = same_picture(page, 60_000)
+        after = same_picture(page, 60)
         assert not np.array_equal(after, before)
         assert "data=digits" in page.url
         stroke(page, (0.2, 0.2), (0.2, 0.8))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tests.browser.waiting import settled
+
 Page = Any  # playwright.sync_api.Page; conftest skips in words where playwright is missing
 
 WALL = "[data-testid=wall][data-features]"
@@ -68,7 +70,7 @@ def test_hovering_enlarges_and_sends_nothing(page: Page, app: str) -> None:
     sent: list[Any] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     _open(page, app)
-    page.wait_for_timeout(1500)
+    settled(page)
     before = len(sent)
     page.locator(WALL).hover(position={"x": 5 * STEP + 3, "y": 3 * STEP + 3})
     zoom = page.locator("[data-testid=wall-zoom]")
@@ -77,7 +79,7 @@ def test_hovering_enlarges_and_sends_nothing(page: Page, app: str) -> None:
     assert re.match(r"#\d+ · (active on|never active)", zoom.locator("span").text_content())
     for x in range(0, 300, 10):
         page.mouse.move(500 + x, 500)
-    page.wait_for_timeout(300)
+    settled(page)
     assert len(sent) == before
 
 
@@ -85,7 +87,7 @@ def test_rows_scale_and_order_change_what_is_shown_without_the_server(page: Page
     sent: list[Any] = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     _open(page, app)
-    page.wait_for_timeout(1500)
+    settled(page)
     before = len(sent)
     wall = page.locator(WALL)
     encoder = wall.evaluate(PIXEL, [0, 0])
@@ -149,9 +151,13 @@ def test_a_narrow_window_shows_the_detail(page: Page, app: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     page.locator(WALL).click(position={"x": 14, "y": 30 * STEP + 14})
     _wait_for(page, 30 * _columns(page))
-    page.wait_for_timeout(800)  # it scrolls there
-    box = page.locator("[data-testid=feature-detail]").bounding_box()
-    assert box["y"] > 0 and box["y"] + box["height"] < 850
+    page.wait_for_function(
+        """detail => {  // it scrolls there
+             const { top, bottom } = detail.getBoundingClientRect();
+             return top > 0 && bottom < 850;
+           }""",
+        arg=page.locator("[data-testid=feature-detail]").element_handle(),
+    )
 
 
 def test_picked_features_are_a_group_on_steer(page: Page, app: str) -> None:

@@ -16,6 +16,7 @@ from tests.browser.test_draw import DRAW, numbers, stroke
 from tests.browser.test_draw import ready as pad_ready
 from tests.browser.test_steer import answered, grab, live, pixels, same_numbers
 from tests.browser.test_steer import ready as strips_ready
+from tests.browser.waiting import painted, settled
 
 MODEL = "exp3-kl-98-rho0.1"
 IMAGE = "digits-test-3"
@@ -51,7 +52,7 @@ def test_start_takes_it_apart(page: Page, app: str, x: torch.Tensor) -> None:
 def test_draw_shows_what_python_computes(page: Page, app: str, x: torch.Tensor) -> None:
     page.goto(f"{app}/Draw{QUERY}")
     pad_ready(page)
-    page.wait_for_timeout(500)
+    settled(page)
     sae = load(MODEL)
     h = sae.read(x)
     out = sae(h)
@@ -64,7 +65,7 @@ def test_draw_shows_what_python_computes(page: Page, app: str, x: torch.Tensor) 
     assert page.get_by_test_id("code-map").evaluate("c => [c.width, c.height]") == [10, 10]
     # And while drawing.
     stroke(page, (0.3, 0.25), (0.7, 0.25), (0.45, 0.8), release=False)
-    page.wait_for_timeout(200)
+    painted(page)
     assert json.loads(page.locator(DRAW).get_attribute("data-active") or "[]") == active, "told on release only"
     assert pixels(page, "kept") != np.round(sae.picture(h)[0].numpy() * 255).astype(int).tolist()
     page.mouse.up()

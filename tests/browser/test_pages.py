@@ -6,8 +6,9 @@ import re
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.waiting import settled
 from tests.test_pages import PAGES
 
 NAMES = {"app.py": "", **{p: re.sub(r"^pages/\d+_|\.py$", "", p) for p in PAGES if p != "app.py"}}
@@ -45,15 +46,12 @@ def test_an_address_with_an_image_asks_no_other_host(page: Page, app: str, image
 
 
 @pytest.mark.parametrize("name", NAMES.values())
-def test_fits_a_narrow_dark_screen(browser: Browser, app: str, name: str) -> None:
-    context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme="dark")
-    page = context.new_page()
-    page.goto(f"{app}/{name}")
-    opened(page, name)
-    page.wait_for_timeout(800)
-    wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+def test_fits_a_narrow_dark_screen(dark: Page, app: str, name: str) -> None:
+    dark.goto(f"{app}/{name}")
+    opened(dark, name)
+    settled(dark)
+    wide = dark.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     assert wide <= 400, f"the page is {wide} pixels wide"
-    context.close()
 
 
 def test_the_numbers_of_steer_stand_in_one_row(page: Page, app: str) -> None:

@@ -20,7 +20,7 @@ from sae_core.store import catalogue
 from sae_core.store.train_or_load import train_or_load
 from sae_core.training.loop import TrainOptions
 from sae_core.variants import registry
-from tests.browser.test_draw import DRAW, SEVEN, numbers, picture_in_url, ready, shown_pearson, stroke
+from tests.browser.test_draw import DRAW, SEVEN, numbers, picture_in_url, python_pearson, ready, same_picture, stroke
 from tests.browser.test_steer import answered, grab, live, pixels, same_numbers
 from ui.base import models
 from ui.live.model import MOST, part
@@ -102,11 +102,10 @@ def test_draw(page: Page, app: str, large: Path, variant: str) -> None:
     assert numbers(page) == (pytest.approx(r, abs=1e-3), len(active))
     assert page.get_by_test_id("tile").filter(visible=True).count() == len(active)
     page.mouse.up()
-    settled(page)
-    page.wait_for_timeout(1000)
+    same_picture(page)
     active, r = code(large, variant, picture_in_url(page))
     assert set(json.loads(page.locator(DRAW).get_attribute("data-active") or "[]")) == active
-    assert abs(float(shown_pearson(page)) - r) < 1e-3
+    expect(python_pearson(page)).to_have_text(f"{r:.4f}")
 
 
 def test_one_question_is_under_way(page: Page, app: str) -> None:
@@ -117,7 +116,7 @@ def test_one_question_is_under_way(page: Page, app: str) -> None:
     stroke(page, *((0.2 + 0.6 * (i % 2), 0.1 + 0.08 * i) for i in range(10)), release=False)
     settled(page)
     page.mouse.up()
-    page.wait_for_timeout(500)
+    same_picture(page)
     heard = page.evaluate("__heard")
     asked = [seq for what, seq in heard if what == "asked"]
     assert len(asked) > 3

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from sae_core.steering.edits import Edit
 from sae_core.steering.recipes import Recipe, pack, to_json
 from tests.browser.test_steer import IMAGE, ready
+from tests.browser.waiting import settled
 from ui.base import models
 
 ADDRESS = f"Steer?model=topk-1024-k50&data=digits&image={IMAGE}"
@@ -60,7 +61,7 @@ def test_a_recipe_outlives_the_page(page: Page, app: str) -> None:
     expect(page.get_by_role("combobox", name="Kept recipes")).to_have_count(0, timeout=15_000)
     page.wait_for_function(f"localStorage['{STORE}'] === '[]'")
     open_steer(page, app)
-    page.wait_for_timeout(1500)
+    settled(page)
     expect(page.get_by_role("combobox", name="Kept recipes")).to_have_count(0)
 
 
@@ -104,7 +105,7 @@ def test_a_recipe_stays_in_the_address_until_a_strip_moves(page: Page, app: str)
     recipe = Recipe("x", models.models()[0]["topk-1024-k50"].id, {3: 1.1, 5: Edit("scale", 2)}, picture=IMAGE)
     page.goto(f"{app}/Steer?recipe={pack(recipe)}")
     expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "2", timeout=60_000)
-    page.wait_for_timeout(2000)
+    settled(page)
     assert "recipe=" in page.url
     page.get_by_test_id("strip-toggle").first.uncheck()
     expect(page).not_to_have_url(re.compile("recipe="), timeout=15_000)

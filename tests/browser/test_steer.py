@@ -13,6 +13,7 @@ from sae_core import load, reference
 from sae_core.steering import asking, sliders
 from sae_core.steering.recipes import Recipe, pack
 from sae_core.store.checkpoints import load_classifier
+from tests.browser.waiting import painted
 from ui.base import models
 from ui.live.judge import DEFAULT
 
@@ -284,14 +285,14 @@ def test_the_bars_say_what_python_says(steer: Page) -> None:
     before = share(steer)
     grab(steer, steer.get_by_test_id("strip-slider").first, 0.02)
     steer.wait_for_function("root => root.dataset.change > 0", arg=steer.get_by_test_id("steer").element_handle())
-    steer.wait_for_timeout(100)
+    painted(steer)
     assert (share(steer) != before).any(), "the bars wait for Python"
     assert live(steer)["answered"] == "0"
     steer.mouse.up()
     answered(steer, 1)
     for mode in ("error-preserving", "plain"):
         steer.get_by_test_id(f"mode-{mode}").check()
-        steer.wait_for_timeout(200)
+        painted(steer)
         was, after = by_python(edits_on(steer), mode)
         np.testing.assert_allclose(share(steer), after, atol=1e-3)
         for mark, p in (("ghost", was), ("bar", after)):
@@ -417,7 +418,7 @@ def test_its_mind_is_changed_and_the_strips_move(steer: Page) -> None:
     target = int(text.split("says ")[1].split()[0])
     found = edits_on(steer)
     assert found and found != mine
-    steer.wait_for_timeout(300)
+    painted(steer)
     assert share(steer).argmax() == target
     np.testing.assert_allclose(share(steer), by_python(found, "error-preserving")[1], atol=1e-3)
     same_numbers(steer)
@@ -469,9 +470,8 @@ def test_a_recipe_goes_out_and_comes_back(steer: Page, tmp_path: Path) -> None:
     assert edits_on(steer) == mine
 
 
-def test_a_telephone_with_touch(browser: Any, app: str) -> None:
-    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
-    page = context.new_page()
+def test_a_telephone_with_touch(phone: Page, app: str) -> None:
+    page = phone
     page.goto(f"{app}/Steer?model=topk-1024-k50&data=digits&image={IMAGE}")
     ready(page)
     assert page.get_by_test_id("steer").evaluate("root => root.scrollWidth <= root.clientWidth")
@@ -485,7 +485,6 @@ def test_a_telephone_with_touch(browser: Any, app: str) -> None:
         "root => [...root.querySelectorAll('button, select, .slider')].map(e => e.offsetHeight).filter(h => h)"
     )
     assert min(heights) >= 26
-    context.close()
 
 
 @pytest.mark.skipif(
@@ -505,6 +504,6 @@ def test_only_the_top_30_of_a_class_on_a_hidden_layer(page: Page, app: str) -> N
     assert len(solo) == 30
     for mode in ("error-preserving", "plain"):
         page.get_by_test_id(f"mode-{mode}").check()
-        page.wait_for_timeout(200)
+        painted(page)
         np.testing.assert_allclose(share(page), by_python({}, mode, solo, HIDDEN)[1], atol=1e-3)
         same_numbers(page)

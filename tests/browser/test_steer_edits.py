@@ -22,6 +22,7 @@ from sae_core.steering.edits import Edit
 from sae_core.steering.recipes import Recipe, pack, to_json
 from sae_core.store.checkpoints import load_classifier
 from tests.browser.test_steer import HIDDEN, IMAGE, answered, by_code, edits_on, grab, live, ready, same_numbers
+from tests.browser.waiting import painted, settled
 from ui.base import models
 from ui.live.judge import DEFAULT
 
@@ -48,7 +49,7 @@ def same_picture(page: Page, model: str, edits: Any, solo: list[int] | None = No
     x = torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
     for mode in ("plain", "error-preserving"):
         page.get_by_test_id(f"mode-{mode}").check()
-        page.wait_for_timeout(150)
+        painted(page)
         result = steering.steer(sae, x, edits, mode, solo)
         levels = np.round(255 * result.steered[0].clamp(0, 1).numpy())
         assert abs(canvas(page, "steered")[:, 0] - levels).max() <= 1
@@ -155,9 +156,8 @@ def test_undo_by_key_leaves_the_focus_where_it_was(page: Page, app: str) -> None
     expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1")  # there and back is no edit
 
 
-def test_a_swipe_over_a_slider_is_no_edit(browser: Browser, app: str) -> None:
-    context = browser.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
-    page = context.new_page()
+def test_a_swipe_over_a_slider_is_no_edit(phone: Page, app: str) -> None:
+    page = phone
     opened(page, app)
     slider = page.get_by_test_id("strip-slider").nth(4)
     slider.evaluate("e => e.scrollIntoView({ block: 'center' })")
@@ -165,7 +165,7 @@ def test_a_swipe_over_a_slider_is_no_edit(browser: Browser, app: str) -> None:
     box = slider.bounding_box()
     assert box
     x, y = box["x"] + 0.2 * box["width"], box["y"] + box["height"] / 2
-    session = context.new_cdp_session(page)
+    session = page.context.new_cdp_session(page)
 
     def touch(kind: str, *points: tuple[float, float]) -> None:
         at = [{"x": px, "y": py} for px, py in points]
@@ -175,12 +175,11 @@ def test_a_swipe_over_a_slider_is_no_edit(browser: Browser, app: str) -> None:
     touch("touchStart", (x, y))
     for i in range(1, 13):
         touch("touchMove", (x, y - 12 * i))
-        page.wait_for_timeout(16)
+        painted(page)
     touch("touchEnd")
-    page.wait_for_timeout(400)
+    settled(page)
     assert page.get_by_test_id("strips").evaluate("e => e.scrollTop") > before, "nothing was scrolled"
     assert live(page)["edits"] == "0"
-    context.close()
 
 
 def test_edits_are_taken_along_to_another_picture(page: Page, app: str) -> None:
@@ -259,7 +258,7 @@ def test_an_edit_made_while_the_server_is_busy_arrives(browser: Browser) -> None
         try:
             page.get_by_test_id("strip-toggle").first.uncheck()
             sidebar.get_by_role("link", name="Draw").click()
-            page.wait_for_timeout(500)
+            painted(page)
         finally:
             os.kill(pid, signal.SIGCONT)
         page.get_by_test_id("pad").wait_for(timeout=30_000)
@@ -278,7 +277,7 @@ def test_a_server_that_starts_again_is_told_the_edits(browser: Browser) -> None:
         page.get_by_test_id("strip-toggle").first.uncheck()
         answered(page, 1)
         os.kill(pid, signal.SIGKILL)
-        page.wait_for_timeout(500)
+        expect(page.get_by_test_id("stApp")).not_to_have_attribute("data-test-connection-state", "CONNECTED")
         page.get_by_test_id("strip-toggle").nth(1).uncheck()
         with dashboard(port=int(url.rpartition(":")[2])):
             page.wait_for_function(
