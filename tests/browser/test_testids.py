@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from sae_core import features, store
+from sae_core.measure import features
+from sae_core.store import catalogue
 
 LIST = Path(__file__).parents[2] / "docs" / "testids.md"
 pytestmark = pytest.mark.without_mnist
@@ -20,7 +21,7 @@ def address(name: str) -> str:
     if name == "Start":
         return ""
     if name == "Features":  # with a feature that some of these pictures activate: another one has no top images
-        folder, _ = store.find("topk-1024-k50")
+        folder, _ = catalogue.find("topk-1024-k50")
         return f"Features?data=digits&feature={features.read(folder, 'digits', 'train').count.argmax()}"
     return f"{name}?data=digits&image=digits-test-3"
 
