@@ -16,10 +16,12 @@ import os
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+
+from sae_core.once import once
 
 Progress = Callable[[str, int, int], None]
 """Called with (file name, bytes done, bytes in total or 0 when unknown)."""
@@ -164,7 +166,7 @@ def load_dataset(name: str, split: str, data_dir: str | Path | None = None) -> I
     return _load(name, split, Path(data_dir or default_data_dir()).absolute())
 
 
-@lru_cache(maxsize=4)  # MNIST's training split takes 190 MB
+@once(4)  # MNIST's training split takes 190 MB
 def _load(name: str, split: str, data_dir: Path) -> ImageSet:
     images = _REGISTRY[name].load(split, data_dir)
     images.x.setflags(write=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from sae_core import files
 from sae_core.datasets import ImageSet, dataset_info, default_data_dir, load_dataset
 from sae_core.documents.report import Report
 from sae_core.files import CheckpointError
+from sae_core.once import once
 from sae_core.store import catalogue
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ class Source:
         return next(c for c in self.report.claims if c.what.startswith(what))
 
 
-@lru_cache(maxsize=16)
+@once(16)
 def _weights(path: Path, changed: float) -> dict[str, np.ndarray]:
     return {k: a.astype(np.float32) for k, a in files.read_tensors(path)[0].items()}
 
 
-@lru_cache(maxsize=4)
+@once(4)
 def _sae(path: Path, changed: float, member: int) -> SAE:
     from sae_core.store.checkpoints import load
 

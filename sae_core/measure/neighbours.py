@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from sae_core.datasets import ImageSet
+from sae_core.measure.batchwise import Batchwise
 
 if TYPE_CHECKING:
     from sae_core.models.sae import SAE
@@ -40,35 +40,16 @@ class Near(NamedTuple):
 
 
 class Codes:
-    """The codes of a split as (latent, value) pairs, made batch by batch.
-
-    A page that is run again in the middle goes on where the last run stopped.
-    """
+    """The codes of a split as (latent, value) pairs, made batch by batch."""
 
     def __init__(self, sae: SAE, images: ImageSet) -> None:
-        self._sae, self._images = sae, images
-        self._lock = Lock()
-        self._parts: list[tuple[np.ndarray, np.ndarray]] = []
+        self._sae = sae
+        self._made = Batchwise(len(images), _BATCH, lambda start, stop: _pairs(sae, images.x[start:stop]), _joined)
         self._whole: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def fill(self, tell: Callable[[float], None] = lambda share: None) -> None:
         """Compute what is still to be computed; `tell` hears the share that is done."""
-        n = len(self._images)
-        while True:
-            tell(min(1.0, len(self._parts) * _BATCH / n))  # may end the run: never while the lock is held
-            with self._lock:
-                start = len(self._parts) * _BATCH
-                if self._whole is not None:
-                    return
-                if start >= n:
-                    self._join()
-                    return
-                self._parts.append(_pairs(self._sae, self._images.x[start : start + _BATCH]))
-
-    def _join(self) -> None:
-        m = max(part.shape[1] for part, _ in self._parts)
-        index, value = (np.concatenate([_widened(p[i], m) for p in self._parts]) for i in (0, 1))
-        self._whole = index, value, np.sqrt(np.square(value, dtype=np.float64).sum(1))
+        self._whole = self._made.fill(tell)
 
     def nearest(self, x: np.ndarray, leave_out: int | None = None, top: int = SHOWN) -> Near:
         """The images whose codes have the largest cosine with that of a picture [784]; 0 where a code is empty."""
@@ -99,6 +80,13 @@ def _pairs(sae: SAE, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     with torch.no_grad():
         code = sae.sparse_code(sae.read(torch.from_numpy(np.array(x))))
     return code.indices.numpy().astype(np.int32), code.values.numpy()
+
+
+def _joined(parts: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices and values of all images, and the length of each image's code."""
+    m = max(part.shape[1] for part, _ in parts)
+    index, value = (np.concatenate([_widened(p[i], m) for p in parts]) for i in (0, 1))
+    return index, value, np.sqrt(np.square(value, dtype=np.float64).sum(1))
 
 
 def _widened(pairs: np.ndarray, m: int) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sae_core.datasets import dataset_names
 from sae_core.measure import features
 from sae_core.store import catalogue
+from ui.base import memory
+from ui.base.cache import shared
 
 if TYPE_CHECKING:
     from sae_core.measure.features import FeatureStats
@@ -53,7 +54,7 @@ class Model:
         return _stats(self.path, self.hash, dataset, split, self.member)
 
 
-@lru_cache(maxsize=8)
+@shared(8)
 def _load(path: Path, hash: str, member: int) -> SAE:
     import torch
 
@@ -61,10 +62,11 @@ def _load(path: Path, hash: str, member: int) -> SAE:
 
     # One image is a few hundred microseconds of work: more threads only get in each other's way.
     torch.set_num_threads(1)
+    memory.give_back()
     return load(path).member(member)
 
 
-@lru_cache(maxsize=16)
+@shared(16)
 def _stats(path: Path, hash: str, dataset: str, split: str, member: int) -> FeatureStats:
     from sae_core.measure import features
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from sae_core.measure.features import FeatureStats
     from ui.base import state
+
+R = TypeVar("R")
+PATIENCE = 1.0
+"""seconds after which progress is shown"""
 
 
 def kept(key: str, label: str, options: Mapping[str, str] | Sequence[str], default: str | None = None) -> str:
@@ -46,6 +51,19 @@ def _keep(key: str) -> None:
 def chart(key: str, figure: go.Figure, **options: Any) -> None:
     """A figure, drawn without plotly's tool bar."""
     st.plotly_chart(figure, key=key, config={"displayModeBar": False}, **options)
+
+
+def waiting(fill: Callable[[Callable[[float], None]], R], said: Callable[[float], str]) -> R:
+    """What `fill` gives, with a bar where it takes long: `fill` tells the share that is done, `said` what that is."""
+    place, began = st.empty(), time.monotonic()
+
+    def tell(share: float) -> None:
+        if share < 1 and time.monotonic() - began > PATIENCE:
+            place.progress(share, said(share))
+
+    found = fill(tell)
+    place.empty()
+    return found
 
 
 def over(stats: FeatureStats) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from sae_core.datasets import DataError, dataset_info, default_data_dir, load_da
 from sae_core.measure.geometry import code_cosine
 from sae_core.measure.lists import LISTED, compare
 from ui.base import models, state, widgets
+from ui.base.cache import shared
 from ui.base.widgets import chart, kept
 from ui.live.tiles import Tile, levels, picked, tiles
 
@@ -113,7 +113,7 @@ def mean_pictures(choice: state.Choice, stats: FeatureStats, c: int) -> None:
     st.caption(said)
 
 
-@lru_cache(maxsize=64)
+@shared(64)
 def _decoded(model: models.Model, dataset: str, split: str, c: int) -> np.ndarray:
     """The picture [784] of class c's mean code."""
     import torch
@@ -129,10 +129,10 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> float:
 
     from sae_core.measure.metrics import pearson
 
-    return float(pearson(torch.from_numpy(a)[None], torch.from_numpy(b)[None])[0])
+    return float(pearson(torch.tensor(a)[None], torch.tensor(b)[None])[0])
 
 
-@lru_cache(maxsize=64)
+@shared(64)
 def _mean_image(dataset: str, split: str, c: int, folder: Path) -> np.ndarray:
     """The mean [784] of the images of class c. DataError when they are not here."""
     images = load_dataset(dataset, split, folder)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +10,10 @@ import numpy as np
 import streamlit as st
 
 from sae_core.datasets import dataset_info, default_data_dir, load_dataset
+from sae_core.measure.batchwise import Batchwise
 from ui.base import models, shell, state, words
-from ui.base.widgets import kept
+from ui.base.cache import read_only, shared
+from ui.base.widgets import kept, waiting
 from ui.digits.codes import _ink
 from ui.live.tiles import Tile, levels, picked, tiles
 
@@ -46,7 +46,9 @@ def images(choice: state.Choice, c: int) -> None:
         where = np.flatnonzero(found.labels == c)
         quality = None
         if by == "worst":
-            quality = _quality(choice.model, choice.data, split, c, default_data_dir())
+            made = _quality(choice.model, choice.data, split, c, default_data_dir())
+            n = len(where)
+            quality = waiting(made.fill, lambda share: f"Reconstructing {round(share * n):,} of {n:,} images")
             order = np.argsort(quality.pearson, kind="stable")
             where, quality = where[order], Quality(quality.pearson[order], quality.mse[order])
         if not len(where):
@@ -120,30 +122,28 @@ def _reconstructions(choice: state.Choice, x: np.ndarray, shown: list[Tile]) -> 
     tiles("digit-reconstructions", choice.model, made, label="Reconstructions", size=60)
 
 
-@lru_cache(maxsize=32)
-def _quality(model: models.Model, data: str, split: str, c: int, folder: Path) -> Quality:
-    """How well each image of class c is reconstructed, in the split's order; tells its progress after a second."""
+@shared(32)
+def _quality(model: models.Model, data: str, split: str, c: int, folder: Path) -> Batchwise[Quality, Quality]:
+    """How well each image of class c is reconstructed, in the split's order."""
     import torch
 
-    from sae_core.measure.metrics import batches, mse, pearson
+    from sae_core.measure.metrics import mse, pearson
 
     images, sae = load_dataset(data, split, folder), model.sae
-    x = images.x[images.labels == c]
-    began, bar, done = time.monotonic(), None, 0
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    with torch.no_grad():
-        for batch in batches(x, "cpu", 250):
-            read = sae.read(batch)
+    where = np.flatnonzero(images.labels == c)
+
+    def part(start: int, stop: int) -> Quality:
+        with torch.no_grad():
+            read = sae.read(torch.from_numpy(images.x[where[start:stop]]))
             x_hat = sae(read).x_hat
-            found.append((pearson(read, x_hat).numpy(), mse(read, x_hat).numpy()))
-            done += len(batch)
-            if time.monotonic() - began > 1:
-                bar = bar or st.progress(0.0)
-                bar.progress(done / len(x), f"Reconstructing {done:,} of {len(x):,} images")
-    if bar is not None:
-        bar.empty()
-    r, error = (np.concatenate(part) for part in zip(*found, strict=True)) if found else (np.zeros(0), np.zeros(0))
-    return Quality(r, error)
+            return Quality(pearson(read, x_hat).numpy(), mse(read, x_hat).numpy())
+
+    def whole(parts: list[Quality]) -> Quality:
+        if not parts:
+            return Quality(np.zeros(0), np.zeros(0))
+        return read_only(Quality(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True))))
+
+    return Batchwise(len(where), 250, part, whole)
 
 
 def _take_image() -> None:

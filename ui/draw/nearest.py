@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from functools import lru_cache, partial
+from functools import partial
 
 import streamlit as st
 
 from sae_core.datasets import DataError, ImageSet, dataset_info
 from sae_core.measure.neighbours import Codes, Near, nearest_pixels
 from ui.base import models, state
+from ui.base.cache import shared
+from ui.base.widgets import waiting
 from ui.live.tiles import Tile, levels, picked, tiles
 
 SPLIT = "test"
-_PATIENCE = 1.0
-"""seconds after which progress is shown"""
 
 
 def show_nearest(choice: state.Choice) -> None:
@@ -40,14 +39,7 @@ def show_nearest(choice: state.Choice) -> None:
     with left:
         st.markdown("**By code**")
         codes = _codes(choice.model, choice.data)
-        place, began = st.empty(), time.monotonic()
-
-        def tell(share: float) -> None:
-            if time.monotonic() - began > _PATIENCE and share < 1:
-                place.progress(share, f"Codes of {where} …")
-
-        codes.fill(tell)
-        place.empty()
+        waiting(codes.fill, lambda share: f"Codes of {where} …")
         _row(choice, "nearest-code", codes.nearest(x, leave_out), images, "cosine")
 
 
@@ -68,6 +60,6 @@ def _take(key: str) -> None:
         state.choose(image=ref)
 
 
-@lru_cache(maxsize=4)  # of 10,000 images with 50 active latents: 6 MB
+@shared(4)  # of 10,000 images with 50 active latents: 6 MB
 def _codes(model: models.Model, data: str) -> Codes:
     return Codes(model.sae, state.load_dataset(data, SPLIT))

@@ -16,6 +16,7 @@ from sae_core.documents import reproduce
 from sae_core.documents.report import Report, read_report
 from sae_core.files import CheckpointError
 from ui.base import words
+from ui.base.cache import shared
 from ui.base.widgets import kept
 
 DOCUMENTS = {"ensemble": "Ensemble (000–002)", "intro": "Introduction (003)", "experiment3": "Hidden layer (004)"}
@@ -71,7 +72,7 @@ def report(name: str) -> Report | None:
     return found
 
 
-@lru_cache(maxsize=8)
+@shared(8)
 def _read(folder: Path, changed: float) -> Report:
     return read_report(folder)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import streamlit as st
 
 from sae_core.datasets import dataset_info
 from ui.base import models, shell, state, words
+from ui.base.cache import shared
 from ui.base.widgets import chart, over
 from ui.base.words import percent
 from ui.features.wall import notes
@@ -214,7 +214,7 @@ def _nearest(choice: state.Choice, f: int, name: str, rows: np.ndarray, said: li
     )
 
 
-@lru_cache(maxsize=4)
+@shared(4)
 def _rows(model: models.Model) -> tuple[np.ndarray, np.ndarray]:
     """A model's encoder rows (columns of W) and decoder rows, each [d_sae, d_in]: over what it reads."""
     form = model.sae.inference_form()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
 from ui.base import models, state
+from ui.base.cache import shared
 from ui.base.widgets import chart
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _map(choice: state.Choice, stats: FeatureStats) -> None:
     )
 
 
-@lru_cache(maxsize=16)
+@shared(16)
 def _computed(model: models.Model, by: str) -> FeatureMap:
     from sae_core.measure.geometry import feature_map
 

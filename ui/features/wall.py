@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from sae_core.datasets import dataset_info
 from sae_core.measure.features import FEW, FeatureStats
 from ui.base import models, state
+from ui.base.cache import shared
 from ui.base.words import percent
 from ui.live.component import component
 
@@ -32,7 +32,7 @@ def orders(stats: FeatureStats) -> dict[str, np.ndarray]:
     return found
 
 
-@lru_cache(maxsize=16)
+@shared(16)
 def notes(model: models.Model, dataset: str) -> list[str]:
     """What there is to say of each feature in a few words: "active on 3.2 % · mostly 7s"."""
     stats = model.stats(dataset)
@@ -51,7 +51,7 @@ def notes(model: models.Model, dataset: str) -> list[str]:
     return found
 
 
-@lru_cache(maxsize=16)
+@shared(16)
 def _data(key: str, model: models.Model, dataset: str | None) -> dict[str, Any]:
     """All that the wall needs besides the weights: the same on every run, so that it is sent once."""
     data: dict[str, Any] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from sae_core import files
 from sae_core.models.forms import InferenceForm
 from sae_core.store import catalogue
 from ui.base import models
+from ui.base.cache import shared
 from ui.live.model import mount, pack
 
 if TYPE_CHECKING:
@@ -76,14 +76,14 @@ def put_judge(asked: Judge | None) -> None:
         mount(asked.id, _packed(asked))
 
 
-@lru_cache(maxsize=4)
+@shared(4)
 def _load(name: str, hash: str) -> Classifier:
     from sae_core.store.checkpoints import load_classifier
 
     return load_classifier(name)
 
 
-@lru_cache(maxsize=4)
+@shared(4)
 def _packed(asked: Judge) -> bytes:
     """The classifier as a model of the engine that reads its own hidden layer and whose latents are the logits."""
     from sae_core.models.network import to_numpy

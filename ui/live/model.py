@@ -10,7 +10,6 @@ import base64
 import binascii
 import json
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import streamlit as st
 
 from sae_core.files import CheckpointError
 from ui.base import models, state
+from ui.base.cache import shared
 from ui.live.component import component
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ def _described(layer: Layer | None) -> dict[str, int | str] | None:
     return {"n_in": layer.W.shape[0], "n_out": layer.W.shape[1], "squash": layer.squash}
 
 
-@lru_cache(maxsize=8)
+@shared(8)
 def _form(model: models.Model) -> InferenceForm:
     return model.sae.inference_form()
 
 
-@lru_cache(maxsize=8)
+@shared(8)
 def _packed(model: models.Model) -> bytes:
     return pack(_form(model), model.id)
 

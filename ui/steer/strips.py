@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from sae_core.datasets import dataset_info
 from sae_core.files import CheckpointError
 from sae_core.steering.edits import Steering
 from ui.base import models, state, words
+from ui.base.cache import shared
 from ui.live.component import component
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ _HOW = {
 }
 
 
-@lru_cache(maxsize=16)
+@shared(16)
 def _key_features(model: models.Model, dataset: str, split: str) -> dict[str, Any]:
     from sae_core.measure.lists import key_features
 
@@ -212,7 +212,7 @@ def _key_features(model: models.Model, dataset: str, split: str) -> dict[str, An
     return {"names": list(dataset_info(dataset).class_names[: len(lists)]), "lists": lists, "how": how}
 
 
-@lru_cache(maxsize=8)
+@shared(8)
 def _importance(model: models.Model) -> np.ndarray | None:
     """What ablating each feature adds to each class's error [11, d_sae], where the bundled experiment 3 measured it."""
     from sae_core.documents.report import BUNDLED, read_report
