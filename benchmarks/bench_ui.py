@@ -29,6 +29,8 @@ from playwright.async_api import Page, async_playwright
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.browser import dashboard, options
 
+FRAMES = "globalThis[Symbol.for('sae-explorer')].state.frames"
+"""in the page: when each frame was asked for, computed and painted (see ui/live/frames.js)"""
 WAIT_MS = 60_000
 """after which something that was waited for counts as never come"""
 
@@ -48,11 +50,11 @@ def cpu_seconds(pid: int | None) -> float | None:
 
 
 async def count(page: Page) -> int:
-    return await page.evaluate("globalThis.__saeEngine.frames.length")
+    return await page.evaluate(f"{FRAMES}.length")
 
 
 async def summary(page: Page, name: str, since: int) -> dict[str, float]:
-    found = await page.evaluate(f"globalThis.__saeEngine.frames.slice({since}).filter((f) => f.painted)")
+    found = await page.evaluate(f"{FRAMES}.slice({since}).filter((f) => f.painted)")
     shown = [f["painted"] - f["event"] for f in found]
     work = [f["end"] - f["start"] for f in found]
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,17 @@ def write(folder: Path, files: Files) -> Path:
     return folder
 
 
-def run(folder: Path, files: Files, code: str, name: str = "a/main") -> Any:
-    """What `code` prints, where `main` holds the exports of the linked script."""
-    node = needs_node()
-    script = folder / "linked.mjs"
-    script.write_text(link(name, write(folder, files)), encoding="utf-8")
-    text = f"import * as main from {json.dumps(script.as_uri())}; console.log(JSON.stringify({code}));"
-    done = subprocess.run([node, "--input-type=module", "-e", text], capture_output=True, text=True, timeout=60)
+def linked(folder: Path, name: str, file: str = "linked.mjs") -> str:
+    """The address of the linked script of a module."""
+    script = folder / file
+    script.write_text(link(name, folder), encoding="utf-8")
+    return script.as_uri()
+
+
+def run(code: str) -> Any:
+    """What `code` returns, in node."""
+    text = f"const run = async () => {{ {code} }}; console.log(JSON.stringify(await run()));"
+    done = subprocess.run([needs_node(), "--input-type=module", "-e", text], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -45,11 +50,9 @@ TREE = {
 
 def test_a_module_runs_once_in_a_scope_of_its_own(tmp_path: Path) -> None:
     # sum.js counts to 1 before main.js does; both have a `one` of their own.
-    assert run(tmp_path, TREE, "[main.seen, main.default(), Object.keys(main)]") == [
-        ["main", 3, 2],
-        3,
-        ["default", "seen"],
-    ]
+    script = linked(write(tmp_path, TREE), "a/main")
+    code = f"const main = await import('{script}'); return [main.seen, main.default(), Object.keys(main)];"
+    assert run(code) == [["main", 3, 2], 3, ["default", "seen"]]
 
 
 def test_styles_come_in_the_order_of_the_modules(tmp_path: Path) -> None:
@@ -86,21 +89,52 @@ def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
         link("a/none", write(tmp_path, TREE))
 
 
-@pytest.mark.parametrize(
-    "name", ["draw/pad", "features/wall", "live/model", "live/tiles", "start/apart", "steer/shelf", "steer/strips"]
+def test_scripts_share_what_stands_in_the_page_and_another_build_begins_anew(tmp_path: Path) -> None:
+    shared = (ROOT / "live/shared.js").read_text(encoding="utf-8")
+    seen = 'import { shared } from "./shared.js";\n\nexport const seen = shared("seen", () => []);\nseen.push("NAME");'
+    files = {f"a/{name}.js": seen.replace("NAME", name) for name in ("one", "two")}
+    write(tmp_path, files | {"a/shared.js": shared})
+    one, two = linked(tmp_path, "a/one", "one.mjs"), linked(tmp_path, "a/two", "two.mjs")
+    write(tmp_path, {"b/another.js": "// no other module changed"})
+    newer = linked(tmp_path, "a/one", "newer.mjs")
+    code = (
+        f"const all = []; for (const a of ['{one}', '{two}', '{newer}']) all.push((await import(a)).seen); return all;"
+    )
+    assert run(code) == [["one", "two"], ["one", "two"], ["one"]]
+    assert "unlinked" in shared and "unlinked" not in (tmp_path / "one.mjs").read_text(encoding="utf-8")
+
+
+MOUNTS = sorted(
+    path.relative_to(ROOT).with_suffix("").as_posix()
+    for path in ROOT.rglob("*.js")
+    if "\nexport default" in path.read_text(encoding="utf-8")
 )
+
+
+def test_ours_are_all_seen() -> None:
+    assert {"draw/pad", "features/mark", "features/wall", "live/model", "steer/strips"} < set(MOUNTS)
+
+
+@pytest.mark.parametrize("name", MOUNTS)
 def test_ours_are_scripts_with_a_mount(name: str, tmp_path: Path) -> None:
     script = tmp_path / "linked.mjs"
     script.write_text(link(name), encoding="utf-8")
     done = subprocess.run([needs_node(), "--check", str(script)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert script.read_text().count("\nexport default function") == 1
+    assert script.read_text(encoding="utf-8").count("\nexport default") == 1
 
 
 def test_every_module_is_linked_into_some_component() -> None:
-    entries = {path.relative_to(ROOT) for path in ROOT.rglob("*.js") if "export default" in path.read_text()}
-    linked = "".join(link(str(path.with_suffix(""))) for path in entries)
+    linked = "".join(link(name) for name in MOUNTS)
     for path in ROOT.rglob("*.js"):
-        if path.relative_to(ROOT) not in entries:
-            scope = "$" + "$".join(path.relative_to(ROOT).with_suffix("").parts)
-            assert f"const {scope} = (() =>" in linked, path
+        name = path.relative_to(ROOT).with_suffix("")
+        if name.as_posix() not in MOUNTS:
+            assert f"const ${'$'.join(name.parts)} = (() =>" in linked, path
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.js")), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_a_room_imports_itself_and_what_all_share(path: Path) -> None:
+    here = path.parent.name
+    for other in re.findall(r'^import .* from "([^"]*)";$', path.read_text(encoding="utf-8"), re.M):
+        assert (path.parent / other).resolve().parent.name in {here, "live"}, other
+    assert re.findall(r"\b(?:globalThis|window)\.\w+ *(?:\?\?)?=[^=]", path.read_text(encoding="utf-8")) == []

@@ -58,15 +58,20 @@ def browser() -> Iterator[playwright.Browser]:
         browser.close()
 
 
-def import_module(page: playwright.Page, name: str) -> None:
-    """Put the exports of a module below ui/ into a page of its own, where `page.evaluate` has them by name."""
-    page.evaluate(
-        """async (script) => {
-             const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-             Object.assign(globalThis, await import(address));
-           }""",
-        link(name),
-    )
+STATE = "globalThis[Symbol.for('sae-explorer')].state"
+"""in a page: what its components share, by name (see ui/live/shared.js)"""
+
+
+def import_modules(page: playwright.Page, *names: str) -> None:
+    """Put the exports of modules below ui/ into `ours` of a page; what its components share, they share too."""
+    for name in names:
+        page.evaluate(
+            """async (script) => {
+                 const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+                 globalThis.ours = { ...globalThis.ours, ...await import(address) };
+               }""",
+            link(name),
+        )
 
 
 class Tab:

@@ -13,6 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from sae_core import load, reference
 from sae_core.measure.metrics import pearson
+from tests.browser.conftest import STATE, import_modules
 from tests.browser.waiting import painted, settled
 from ui.base import state
 
@@ -202,15 +203,16 @@ def test_browser_and_python_agree_on_real_images(page: Page, app: str, mnist_dir
     for name in ("topk-1024-k50", "tied-topk-1024-k50"):
         page.goto(f"{app}/Draw?model={name}")
         ready(page)
+        import_modules(page, "live/arithmetic")
         found = page.evaluate(
-            """([name, images]) => {
-                 const sae = globalThis.__saeEngine;
-                 const model = [...sae.models.values()].find((m) => m.id.startsWith(name + "@"));
-                 return images.map((x) => {
-                   const code = sae.encode(model, x), x_hat = sae.decode(model, code);
-                   return { ...code, pearson: sae.pearson(x, x_hat) };
-                 });
-               }""",
+            f"""([name, images]) => {{
+                 const {{ encode, decode, pearson }} = ours;
+                 const model = [...{STATE}.models.values()].find((m) => m.id.startsWith(name + "@"));
+                 return images.map((x) => {{
+                   const code = encode(model, x), x_hat = decode(model, code);
+                   return {{ ...code, pearson: pearson(x, x_hat) }};
+                 }});
+               }}""",
             [name, images.tolist()],
         )
         sae = load(name)

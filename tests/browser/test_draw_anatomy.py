@@ -21,6 +21,7 @@ from sae_core import load, reference
 from sae_core.measure.neighbours import SHOWN
 from sae_core.pictures.prepare import prepare, prepare_upload
 from sae_core.store import catalogue
+from tests.browser.conftest import STATE
 from tests.browser.test_draw import DRAW, SEVEN, clear, numbers, picture_in_url, ready, same_picture, stroke
 from tests.browser.waiting import painted, settled
 from ui.base import models, state
@@ -49,7 +50,7 @@ def shares(page: Page, of: str) -> np.ndarray:
 def opened(page: Page, app: str, model: str = state.DEFAULT_MODEL) -> None:
     page.goto(f"{app}/Draw?model={model}&data=digits&image={IMAGE}")
     ready(page)
-    page.wait_for_function("() => globalThis.__saeEngine?.frames.length > 1")
+    page.wait_for_function(f"() => {STATE}.frames?.length > 1")
     expect(page.get_by_test_id("judged")).to_be_visible()
     settled(page)
 

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from benchmarks.browser import dashboard
+from tests.browser.conftest import STATE
 from tests.browser.test_draw import DRAW, SEVEN, clear, ready, same_picture, stroke
 
 LINE = ((0.2, 0.5), (0.8, 0.5))
@@ -96,12 +97,12 @@ def test_a_drawing_survives_a_new_server(own: tuple[Page, str, int]) -> None:
     page.goto(f"{address}/Draw?data=digits")
     ready(page)
     a_seven(page)
-    key = page.evaluate("() => __saePads.get('draw').key")
+    key = page.evaluate(f"() => {STATE}.pads.get('draw').key")
     stroke(page, (0.3, 0.6), (0.6, 0.6))
     before = same_picture(page)
     os.kill(pid, signal.SIGKILL)
     # Also when the address has come to the page, and the answer that belongs to it has not.
-    page.evaluate("key => { __saePads.get('draw').key = key }", key)
+    page.evaluate(f"key => {{ {STATE}.pads.get('draw').key = key }}", key)
     page.wait_for_timeout(1000)
     stroke(page, *LINE)
     page.wait_for_timeout(500)

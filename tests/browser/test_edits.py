@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import import_module
+from tests.browser.conftest import import_modules
 
 EMPTY = "{ edits: [], rules: [], added: [], solo: null }"
 
@@ -16,14 +16,14 @@ EMPTY = "{ edits: [], rules: [], added: [], solo: null }"
 @pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page()
-    import_module(page, "steer/edits")
+    import_modules(page, "steer/edits")
     yield page
     page.close()
 
 
 def run(page: Page, steps: str) -> Any:
     """What `steps` return, where e holds the edits of a picture that uses features 1 (at 2) and 4 (at 0.5)."""
-    made = f"const e = new Edits({EMPTY}); e.natural = new Map([[1, 2], [4, 0.5]]);"
+    made = f"const e = new ours.Edits({EMPTY}); e.natural = new Map([[1, 2], [4, 0.5]]);"
     return page.evaluate(f"() => {{ {made} {steps} }}")
 
 
@@ -118,5 +118,5 @@ def test_the_key_does_not_depend_on_the_order(page: Page) -> None:
     a = "{ edits: [[1, 2], [4, 3]], rules: [[1, { mode: 'scale', value: 2 }]], added: [], solo: [4, 1] }"
     rule = "{ value: 2, mode: 'scale', low: null, high: null }"
     b = f"{{ edits: [[4, 3], [1, 2]], rules: [[1, {rule}]], added: [], solo: [1, 4] }}"
-    assert page.evaluate(f"() => Edits.key({a}) === Edits.key({b})")
-    assert not page.evaluate(f"() => Edits.key({a}) === Edits.key({a.replace('[4, 3]', '[4, 3.5]')})")
+    assert page.evaluate(f"() => ours.Edits.key({a}) === ours.Edits.key({b})")
+    assert not page.evaluate(f"() => ours.Edits.key({a}) === ours.Edits.key({a.replace('[4, 3]', '[4, 3.5]')})")

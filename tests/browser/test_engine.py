@@ -22,7 +22,7 @@ from sae_core.models.forms import InferenceForm, Layer
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
 from sae_core.variants import build, build_network, registry
-from tests.browser.conftest import import_module
+from tests.browser.conftest import import_modules
 from ui.live.model import pack
 
 PLACES = ("pixels", "hidden")
@@ -34,18 +34,17 @@ NEAR = 1e-5
 _numbers = count()
 """the engine keeps models by their id"""
 RUN = """([bytes, levels]) => {
-  const sae = globalThis.__saeEngine, pictures = sae.fromBase64(levels);
-  const model = sae.models.get(sae.putModel(sae.fromBase64(bytes)));
-  const text = (numbers) => sae.toBase64(new Uint8Array(new Float32Array(numbers).buffer));
+  const pictures = ours.fromBase64(levels), model = ours.putModel(ours.fromBase64(bytes));
+  const text = (numbers) => ours.toBase64(new Uint8Array(new Float32Array(numbers).buffer));
   const found = [];
   for (let at = 0; at < pictures.length; at += 784) {
-    const h = sae.read(model, sae.fromLevels(pictures.subarray(at, at + 784)));
-    const code = sae.encode(model, h), h_hat = sae.decode(model, code);
-    found.push({ ...code, h: text(h), h_hat: text(h_hat), pearson: sae.pearson(h, h_hat),
-      whole: text(sae.picture(model, h)), picture: text(sae.picture(model, h_hat)) });
+    const h = ours.read(model, ours.fromLevels(pictures.subarray(at, at + 784)));
+    const code = ours.encode(model, h), h_hat = ours.decode(model, code);
+    found.push({ ...code, h: text(h), h_hat: text(h_hat), pearson: ours.pearson(h, h_hat),
+      whole: text(ours.picture(model, h)), picture: text(ours.picture(model, h_hat)) });
   }
   const rows = ["encoder", "decoder"].map((name) => {
-    const at = sae.rowPictures(model, name), out = new Float32Array(model.d_sae * 784);
+    const at = ours.rowPictures(model, name), out = new Float32Array(model.d_sae * 784);
     for (let j = 0; j < out.length; j++) out[j] = at(Math.floor(j / 784), j % 784);
     return text(out);
   });
@@ -69,7 +68,7 @@ class Expected(NamedTuple):
 def engine(browser: Browser) -> Iterator[Page]:
     """An empty page with the engine in it."""
     page = browser.new_page()
-    import_module(page, "live/engine")
+    import_modules(page, "live/arithmetic", "live/bytes", "live/models", "live/rows")
     yield page
     page.close()
 

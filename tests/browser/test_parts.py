@@ -20,6 +20,7 @@ from sae_core.store import catalogue
 from sae_core.store.train_or_load import train_or_load
 from sae_core.training.loop import TrainOptions
 from sae_core.variants import registry
+from tests.browser.conftest import STATE, import_modules
 from tests.browser.test_draw import DRAW, SEVEN, numbers, picture_in_url, python_pearson, ready, same_picture, stroke
 from tests.browser.test_steer import answered, grab, live, pixels, same_numbers
 from ui.base import models
@@ -29,21 +30,23 @@ D_SAE = MOST + 104
 MODELS = {"topk": registry()["topk"].Config(d_sae=D_SAE, k=20), "relu_l1": registry()["relu_l1"].Config(d_sae=D_SAE)}
 IMAGE = "digits-test-3"
 # Writes down every question to Python and every answer, in the order in which they come.
-LISTEN = """() => {
-  const sae = globalThis.__saeEngine, { serve, putModel } = sae;
+LISTEN = f"""() => {{
   globalThis.__heard = [];
-  sae.serve = (id, ask, anew) => serve(id, (want) => { __heard.push(["asked", want.seq]); ask(want); }, anew);
-  sae.putModel = (bytes) => {
-    const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-    const { answers } = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-    if (answers) __heard.push(["answered", answers]);
-    return putModel(bytes);
-  };
-}"""
-KNOWN = """name => {
-  const sae = globalThis.__saeEngine, [id] = [...sae.models.keys()].filter((id) => id.startsWith(name));
-  return [Array.from(sae.known(sae.models.get(id))), sae.models.get(id).n];
-}"""
+  for (const link of {STATE}.links.values()) {{
+    let {{ ask, sent }} = link;
+    const heard = (want) => {{ __heard.push(["asked", want.seq]); ask(want); }};
+    Object.defineProperty(link, "ask", {{ get: () => heard, set: (next) => {{ ask = next; }} }});
+    Object.defineProperty(link, "sent", {{ get: () => sent, set: (next) => {{
+      if (sent && !next) __heard.push(["answered", sent.seq]);
+      sent = next;
+    }} }});
+  }}
+}}"""
+KNOWN = f"""name => {{
+  const {{ models, links }} = {STATE}, id = [...models.keys()].find((id) => id.startsWith(name));
+  return [Array.from(links.get(id).x), models.get(id).n];
+}}"""
+
 HAS_PICTURE = """img => {
   const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
   context.drawImage(img, 0, 0);
@@ -125,12 +128,11 @@ def test_one_question_is_under_way(page: Page, app: str) -> None:
         assert all(["answered", before] in heard[:at] for before in asked[1:i]), heard
 
 
-ROWS = """([name, parts]) => {
-  const sae = globalThis.__saeEngine, [id] = [...sae.models.keys()].filter((id) => id.startsWith(name));
-  for (const part of parts) sae.putModel(sae.fromBase64(part));
-  const model = sae.models.get(id);
-  const row = (f) => [...sae.decode(model, { index: [f], value: [1] }, false).subarray(380, 420)].map(Math.fround);
-  return [model.names, model.names.map(row), [...model.b], [...model.W].slice(400 * model.n, 401 * model.n)];
+ROWS = """(parts) => {
+  const { decode, fromBase64, putModel } = ours;
+  const model = parts.map((part) => putModel(fromBase64(part))).at(-1), { names } = model.parts;
+  const row = (f) => [...decode(model, { index: [f], value: [1] }, false).subarray(380, 420)].map(Math.fround);
+  return [names, names.map(row), [...model.b], [...model.W].slice(400 * model.n, 401 * model.n)];
 }"""
 
 
@@ -147,7 +149,8 @@ def test_the_browser_keeps_the_rows_that_came_last(page: Page, app: str, large: 
         list(range(2, 4200, 300)),
     ]
     messages = [base64.b64encode(part(model, features, 0)).decode() for features in came]
-    names, rows, b, w = page.evaluate(ROWS, ["large-topk", messages])
+    import_modules(page, "live/arithmetic", "live/bytes", "live/models")
+    names, rows, b, w = page.evaluate(ROWS, messages)
     wanted = set(came[3])
     age = {f: turn for turn, features in enumerate(came) for f in features}
     older = sorted(age.keys() - wanted, key=lambda f: (-age[f], f))[:1024]

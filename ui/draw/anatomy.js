@@ -1,160 +1,195 @@
-// The reconstruction as a sum: the bias and one term a_f · d_f for each active feature, as tiles that can be taken out.
-// root: the component's element. refresh(event): show again in the next frame; open(f): the feature's page.
-import { sae } from "../live/engine.js";
+/** The reconstruction as a sum: the bias and one term for each active feature, as tiles that can be taken out. */
 
+import { argmax, clamp, decode, magnitude, minus, pearson, picture, place } from "../live/arithmetic.js";
+import { find, keepKeys, steady, uncover, write } from "../live/dom.js";
+import { drawTile, fit, paint, paintOver, paintTerms, sideOf } from "../live/paint.js";
+import { biasPicture, peaks, rowPictures } from "../live/rows.js";
+import { energies, inexact, meanSquares, norms, sorted } from "./terms.js";
+
+/** @import { Code, Model } from "../live/arithmetic.js" */
+/** @import { Pictures } from "../live/rows.js" */
+/** @import { Order } from "./terms.js" */
+
+/** @typedef {(h: Float64Array, picture: Float64Array) => Float64Array} Opinion the classes' probabilities */
+
+/**
+ * What is reconstructed, and how.
+ * @typedef {object} Shown
+ * @property {Float64Array} x the picture over which the encoder's rows are shown
+ * @property {Float64Array | null} h what is reconstructed; null: nothing is drawn
+ * @property {Code} code of h
+ * @property {Float64Array} h_hat what decode made of the code
+ * @property {Float64Array} kept the picture of h
+ * @property {boolean} settled whether nobody is drawing: words may follow
+ * @property {Opinion | null} asks what the classifier says
+ * @property {string[]} names of its classes
+ */
+
+/** @typedef {{ text: string, font: string, accent: string, adds: string, takes: string }} Colours of the page, as CSS says them */
+/** @typedef {{ frequency?: number[], where?: string }} Notes how often each feature is active, and on which images */
+
+const TILE = { width: 54, picture: 48, bar: 4, high: 77 }, BIAS = -1; // BIAS: in place of a feature
+
+/**
+ * @param {HTMLElement} root the component's element
+ * @param {(event?: Event) => void} refresh shows all again in the next frame
+ * @param {(feature: number) => void} open goes to the feature's page
+ */
 export function anatomy(root, refresh, open) {
-  const TILE = { width: 54, picture: 48, bar: 4, high: 77 }, BIAS = -1; // BIAS: in place of a feature
   const STEP_MS = matchMedia("(prefers-reduced-motion: reduce)").matches ? 600 : 110;
-  const find = (selector) => root.querySelector(selector);
-  const canvas = find(".sheet"), cells = find(".cells"), slider = find(".terms"), hint = find(".hint"), play = find(".play");
-  const sheet = document.createElement("canvas"), corner = document.createElement("canvas"), more = find(".open");
-  let model = null, at = null, code = { index: [], value: [] }, total = null; // of the features that are active now
-  let bias = null, peak = 0, lead = 0; // the bias' picture, its largest magnitude, and how many tiles it has before those of the features: one, or none if it is 0
-  let norms = null, largest = null; // of each decoder row that is here: squared length, largest magnitude of its picture
-  let terms = null, flipped = new Set(); // so many of the first terms are in (null: all); these the other way round
-  let order = "energy", shared = true, columns = 1, room = 0, colours = null, notes = {}, timer = null;
-  let hovered = -1, focused = -1, looked = null, last = null; // the first two are places of tiles
-  let seen = new Float64Array(784); // the picture over which the encoder's rows are shown
-  let opinion = null, all = null; // what the classifier says of a reconstruction, and the whole one
+  const canvas = find(root, ".sheet", HTMLCanvasElement), cells = find(root, ".cells"), hint = find(root, ".hint");
+  const slider = find(root, ".terms", HTMLInputElement), play = find(root, ".play"), more = find(root, ".open");
+  const sumOf = find(root, ".sum", HTMLCanvasElement), left = find(root, ".left", HTMLCanvasElement);
+  const here = find(root, ".here", HTMLCanvasElement), which = find(root, ".which"), all = find(root, ".all");
+  const many = find(root, ".many"), soFar = find(root, ".so-far"), sumSays = find(root, ".sum-says");
+  const exact = find(root, ".exact"), full = find(root, ".full");
+  const by = find(root, ".order", HTMLSelectElement), one = find(root, ".shared", HTMLInputElement);
+  const sheet = document.createElement("canvas"), corner = document.createElement("canvas");
+
+  /**
+   * What is known of a model: pictures of its rows; of each decoder row that is here, ‖d‖² and its picture's largest
+   * magnitude; the bias's picture, its largest magnitude, and how many tiles it has before those of the features: one, or
+   * none if it is 0.
+   * @type {{ model: Model, at: { encoder: Pictures, decoder: Pictures }, norms: Float64Array, largest: Float64Array,
+   *   bias: Float64Array, peak: number, lead: number } | null}
+   */
+  let of = null;
+  /** @type {Shown | null} */
+  let shown = null;
+  /** @type {Code} of the features that are active now, in the order of the tiles */
+  let code = { index: [], value: [] };
+  /** @type {number[]} of each term */
+  let energy = [];
+  /** @type {number | null} so many of the first terms are in; null: all */
+  let terms = null;
+  /** @type {Set<number>} these features the other way round */
+  let flipped = new Set();
+  /** @type {Colours | null} */
+  let colours = null;
+  /** @type {Notes} */
+  let notes = {};
+  /** @type {Order} */
+  let order = "energy";
+  let total = 0, scaled = true, columns = 1, room = 0, timer = 0; // total: energy; scaled: all tiles in one scale
+  let hovered = -1, focused = -1; // places of tiles
+  /** @type {number | null} the feature whose rows lie over the pictures */
+  let looked = null;
+  /** @type {number | null} the feature that can be opened */
+  let last = null;
 
   // Measured when it changes: to ask within a frame would lay out the page in it.
-  let width = find(".tiles").clientWidth || 800;
+  let width = find(root, ".tiles").clientWidth || 800;
   const resized = new ResizeObserver(([entry]) => {
     width = entry.contentRect.width || width;
-    if (model) refresh();
+    if (of) refresh();
   });
-  resized.observe(find(".tiles"));
+  resized.observe(find(root, ".tiles"));
 
+  const lead = () => of?.lead ?? 0;
   const count = () => Math.min(terms ?? Infinity, code.index.length);
-  const isIn = (j) => (j < count()) !== flipped.has(code.index[j]);
-  const tiles = () => lead + code.index.length;
-  const featureAt = (p) => (p >= 0 && p < lead ? BIAS : code.index[p - lead]);
-  const tileIn = (p) => (p < lead ? !flipped.has(BIAS) : isIn(p - lead));
-  const of = (list, j) => list[sae.place(model, code.index[j])];
-  const energy = (j) => code.value[j] ** 2 * of(norms, j);
+  const isIn = (/** @type {number} */ j) => (j < count()) !== flipped.has(code.index[j]);
+  const tiles = () => lead() + code.index.length;
+  const featureAt = (/** @type {number} */ p) => (p >= 0 && p < lead() ? BIAS : code.index[p - lead()]);
+  const tileIn = (/** @type {number} */ p) => (p < lead() ? !flipped.has(BIAS) : isIn(p - lead()));
+  const current = () => (hovered >= 0 ? hovered : focused);
 
-  function take(next) {
-    const another = model?.id !== next.id; // else it has grown
-    model = next;
-    at = { encoder: sae.rowPictures(model, "encoder"), decoder: sae.rowPictures(model, "decoder") };
-    largest = sae.peaks(model, at.decoder);
-    norms = new Float64Array(model.n);
-    for (let f = 0, i = 0; f < model.n; f++) for (let j = 0; j < model.d_in; j++, i++) norms[f] += model.D[i] ** 2;
-    bias = sae.biasPicture(model);
-    peak = bias.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-    lead = model.c.some((v) => v !== 0) ? 1 : 0;
+  /** @param {Model} model */
+  function take(model) {
+    const another = of?.model.id !== model.id; // else it has grown
+    const at = { encoder: rowPictures(model, "encoder"), decoder: rowPictures(model, "decoder") }, bias = biasPicture(model);
+    const first = model.c.some((v) => v !== 0) ? 1 : 0;
+    of = { model, at, norms: norms(model), largest: peaks(model, at.decoder), bias, peak: magnitude(bias), lead: first };
     looked = null;
-    if (!another) return;
-    flipped.clear();
-    room = 0;
-  }
-
-  function sort({ index, value }) {
-    const by = { energy: (j) => -(value[j] ** 2) * norms[sae.place(model, index[j])], activation: (j) => -Math.abs(value[j]), index: (j) => index[j] };
-    const key = index.map((_, j) => by[order](j));
-    const to = index.map((_, j) => j).sort((p, q) => key[p] - key[q] || index[p] - index[q]);
-    return { index: to.map((j) => index[j]), value: to.map((j) => value[j]) };
-  }
-
-  // x: the picture; h: what is reconstructed, or null; found: its code; h_hat: what decode made of it; kept: the picture of h;
-  // asks: (what the model reads, its picture) -> the classifier's probabilities, or null; names: of its classes.
-  function show(next, { x, h, code: found, h_hat, kept, settled, asks, names }) {
-    if (next !== model) take(next);
-    seen = x;
-    code = sort(found);
-    const n = code.index.length, inside = code.index.map((_, j) => j).filter(isIn);
-    const based = !flipped.has(BIAS);
-    const sum = sae.decode(model, { index: inside.map((j) => code.index[j]), value: inside.map((j) => code.value[j]) }, based);
-    const painted = h ? sae.picture(model, sum) : new Float64Array(784);
-    sae.paint(find(".sum"), painted);
-    sae.paint(find(".left"), kept.map((v, i) => v - painted[i]), 0.5);
-    let error = 0;
-    if (h) for (let i = 0; i < sum.length; i++) error += (sum[i] - h[i]) ** 2 / sum.length;
-    const r = h ? sae.pearson(h, sum) : 0;
-    if (+slider.max !== n) slider.max = n;
-    slider.value = count();
-    slider.disabled = n === 0;
-    sae.write(find(".many"), `${inside.length} of ${n}${based ? "" : ", no bias"}`);
-    const [target, unit] = model.reader ? ["h", "unit"] : ["x", "pixel"];
-    sae.write(find(".so-far"), h ? `Pearson(${target}, sum) ${r.toFixed(4)} · MSE per ${unit} ${error.toFixed(5)}` : "");
-    opinion = h && asks ? (edited) => asks(edited, sae.picture(model, edited)) : null;
-    all = h && { h_hat, names };
-    const p = opinion && asks(sum, painted), c = p ? p.indexOf(Math.max(...p)) : -1;
-    sae.write(find(".sum-says"), p ? `The classifier says ${names[c]} of this sum (${(100 * p[c]).toFixed(1)} %).` : "");
-    Object.assign(root.dataset, { terms: inside.length, total: n, sumPearson: r, sumError: error, sumSays: p ? names[c] : "" });
-    if (settled) {
-      const exact = h ? inexact(h_hat) : 0;
-      root.dataset.exact = exact;
-      sae.write(find(".exact"), h ? `All ${n} terms${lead ? " and the bias" : " (this model has no bias)"}, added one by one in float32 in this order, ` +
-        `differ from ${model.reader ? "ĥ" : "x̂"} by at most ${exact.toExponential(1)}.` : "");
+    if (another) {
+      flipped.clear();
+      room = 0;
     }
-    let top = lead ? peak : 0;
-    for (let j = 0; j < n; j++) top = Math.max(top, Math.abs(code.value[j]) * of(largest, j));
-    if (lead) sae.paint(corner, bias, shared ? top : peak);
-    sae.paintTerms(sheet, at.decoder, code, (j) => (shared ? top : Math.abs(code.value[j]) * of(largest, j)));
-    sae.write(find(".full"), !n ? "" : shared ? `±${top.toPrecision(2)}` : "its own largest");
-    total = 0;
-    for (let j = 0; j < n; j++) total += energy(j);
+    return of;
+  }
+
+  /** @param {Model} model @param {Shown} next */
+  function show(model, next) {
+    const known = model === of?.model ? of : take(model), { x, h, h_hat, kept, settled, asks, names } = (shown = next);
+    ({ code, energy } = sorted(next.code, order, energies(model, known.norms, next.code)));
+    const n = code.index.length, inside = code.index.map((_, j) => j).filter(isIn), based = !flipped.has(BIAS);
+    const sum = decode(model, { index: inside.map((j) => code.index[j]), value: inside.map((j) => code.value[j]) }, based);
+    const painted = h ? picture(model, sum) : new Float64Array(x.length);
+    paint(sumOf, painted);
+    paint(left, minus(kept, painted), 0.5);
+    const error = h ? meanSquares(sum, h) : 0, r = h ? pearson(h, sum) : 0;
+    if (+slider.max !== n) slider.max = `${n}`;
+    slider.value = `${count()}`;
+    slider.disabled = n === 0;
+    write(many, `${inside.length} of ${n}${based ? "" : ", no bias"}`);
+    const [target, unit] = model.reader ? ["h", "unit"] : ["x", "pixel"];
+    write(soFar, h ? `Pearson(${target}, sum) ${r.toFixed(4)} · MSE per ${unit} ${error.toFixed(5)}` : "");
+    const p = h && asks ? asks(sum, painted) : null, says = p ? names[argmax(p)] : "";
+    write(sumSays, p ? `The classifier says ${says} of this sum (${(100 * p[argmax(p)]).toFixed(1)} %).` : "");
+    Object.assign(root.dataset, { terms: inside.length, total: n, sumPearson: r, sumError: error, sumSays: says });
+    if (settled) {
+      const off = h ? inexact(model, code, h_hat) : 0;
+      root.dataset.exact = `${off}`;
+      write(exact, h ? `All ${n} terms${lead() ? " and the bias" : " (this model has no bias)"}, added one by one in float32 in this order, ` +
+        `differ from ${model.reader ? "ĥ" : "x̂"} by at most ${off.toExponential(1)}.` : "");
+    }
+    const strength = (/** @type {number} */ j) => Math.abs(code.value[j]) * known.largest[Number(place(model, code.index[j]))];
+    let top = lead() ? known.peak : 0;
+    for (let j = 0; j < n; j++) top = Math.max(top, strength(j));
+    if (lead()) paint(corner, known.bias, scaled ? top : known.peak);
+    paintTerms(sheet, sideOf(model), known.at.decoder, code, scaled ? () => top : strength);
+    write(full, !n ? "" : scaled ? `±${top.toPrecision(2)}` : "its own largest");
+    total = energy.reduce((all, e) => all + e, 0);
     paintTiles();
     if (settled) { label(); say(); }
     if (featureAt(current()) !== undefined || looked !== null) look();
   }
 
-  // How far the terms, added one by one in float32, are from what was decoded: the largest absolute difference.
-  function inexact(h_hat) {
-    const sum = Float32Array.from(model.c), { d_in } = model;
-    code.index.forEach((f, j) => {
-      const a = Math.fround(code.value[j]), row = sae.place(model, f) * d_in;
-      for (let i = 0; i < d_in; i++) sum[i] += Math.fround(a * model.D[row + i]);
-    });
-    return h_hat.reduce((most, v, i) => Math.max(most, Math.abs(v - sum[i])), 0);
-  }
-
   function paintTiles() {
-    if (!model || !colours) return;
-    const n = tiles(), { picture } = TILE;
-    const fits = Math.max(1, Math.floor(width / TILE.width));
+    if (!of || !colours) return;
+    const n = tiles(), fits = Math.max(1, Math.floor(width / TILE.width)), { model } = of;
     if (fits !== columns) { columns = fits; cells.style.gridTemplateColumns = `repeat(${columns}, ${TILE.width}px)`; }
     // Room for all that can be active, or were, so that the page below does not jump while somebody draws.
-    room = Math.max(room, n, lead + (model.select === "topk" ? model.k : 0));
+    room = Math.max(room, n, lead() + (model.select === "topk" ? model.k : 0));
     const high = Math.max(1, Math.ceil(room / columns)) * TILE.high;
-    const context = sae.fit(canvas, columns * TILE.width, high);
-    let strongest = 0;
-    for (const v of code.value) strongest = Math.max(strongest, Math.abs(v));
+    const context = fit(canvas, columns * TILE.width, high), strongest = magnitude(code.value);
     context.clearRect(0, 0, columns * TILE.width, high);
     context.font = `11px ${colours.font}`;
     context.textAlign = "center";
-    for (let p = 0; p < n; p++) {
-      const j = p - lead, left = (p % columns) * TILE.width + 3, top = Math.floor(p / columns) * TILE.high + 2;
-      const inside = tileIn(p);
-      context.globalAlpha = inside ? 1 : 0.35;
-      sae.drawTile(context, j < 0 ? corner : sheet, Math.max(0, j), left, top, picture);
-      if (j >= 0) { // a bar: its activation
-        context.fillStyle = code.value[j] < 0 ? colours.takes : colours.adds;
-        context.fillRect(left, top + picture + 2, Math.max(1, (Math.abs(code.value[j]) / strongest) * picture), TILE.bar);
-      }
-      context.globalAlpha = inside ? 1 : 0.75;
-      context.fillStyle = colours.text;
-      context.fillText(j < 0 ? "bias" : code.index[j], left + picture / 2, top + picture + TILE.bar + 14);
-      context.globalAlpha = 1;
-      if (!inside) { // struck out
-        context.strokeStyle = "#bbb";
-        context.lineWidth = 1;
-        context.beginPath();
-        context.moveTo(left, top);
-        context.lineTo(left + picture, top + picture);
-        context.stroke();
-      }
-      if (p === current()) {
-        context.strokeStyle = colours.accent;
-        context.lineWidth = 3;
-        context.strokeRect(left - 1, top - 1, picture + 2, picture + 2);
-      }
-    }
+    for (let p = 0; p < n; p++) paintTile(context, p, strongest, colours);
     if (cells.childElementCount < n) cells.append(...Array.from({ length: n - cells.childElementCount }, cell));
-    if (+cells.dataset.shown !== n) {
-      [...cells.children].forEach((e, p) => { e.hidden = p >= n; });
-      cells.dataset.shown = n;
+    if (cells.dataset.shown !== `${n}`) {
+      [...cells.children].forEach((e, p) => { /** @type {HTMLElement} */ (e).hidden = p >= n; });
+      cells.dataset.shown = `${n}`;
+    }
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {number} p @param {number} strongest @param {Colours} colours */
+  function paintTile(context, p, strongest, colours) {
+    const j = p - lead(), left = (p % columns) * TILE.width + 3, top = Math.floor(p / columns) * TILE.high + 2;
+    const size = TILE.picture, inside = tileIn(p);
+    context.globalAlpha = inside ? 1 : 0.35;
+    if (j < 0) drawTile(context, corner, 0, left, top, size, 1);
+    else drawTile(context, sheet, j, left, top, size);
+    if (j >= 0) { // a bar: its activation
+      context.fillStyle = code.value[j] < 0 ? colours.takes : colours.adds;
+      context.fillRect(left, top + size + 2, Math.max(1, (Math.abs(code.value[j]) / strongest) * size), TILE.bar);
+    }
+    context.globalAlpha = inside ? 1 : 0.75;
+    context.fillStyle = colours.text;
+    context.fillText(j < 0 ? "bias" : `${code.index[j]}`, left + size / 2, top + size + TILE.bar + 14);
+    context.globalAlpha = 1;
+    if (!inside) { // struck out
+      context.strokeStyle = "#bbb";
+      context.lineWidth = 1;
+      context.beginPath();
+      context.moveTo(left, top);
+      context.lineTo(left + size, top + size);
+      context.stroke();
+    }
+    if (p === current()) {
+      context.strokeStyle = colours.accent;
+      context.lineWidth = 3;
+      context.strokeRect(left - 1, top - 1, size + 2, size + 2);
     }
   }
 
@@ -166,35 +201,37 @@ export function anatomy(root, refresh, open) {
     button.tabIndex = -1;
     return button;
   }
+  const cellAt = (/** @type {number} */ p) => /** @type {HTMLElement | undefined} */ (cells.children[p]);
 
-  // Words for those who do not see the tiles: not in every frame of a stroke.
+  /** Words for those who do not see the tiles: not in every frame of a stroke. */
   function label() {
     for (let p = 0; p < tiles(); p++) {
-      const e = cells.children[p], f = featureAt(p), inside = tileIn(p);
-      const text = f === BIAS ? "Bias, which every picture has" : `Feature ${f}, activation ${code.value[p - lead].toFixed(3)}`;
+      const e = /** @type {HTMLElement} */ (cellAt(p)), f = featureAt(p), inside = tileIn(p);
+      const text = f === BIAS ? "Bias, which every picture has" : `Feature ${f}, activation ${code.value[p - lead()].toFixed(3)}`;
       if (e.dataset.words === `${text} ${inside}`) continue;
       e.dataset.words = `${text} ${inside}`;
       e.dataset.testid = f === BIAS ? "bias" : "tile";
-      e.dataset.feature = f === BIAS ? "" : f;
+      e.dataset.feature = f === BIAS ? "" : `${f}`;
       e.setAttribute("aria-label", text);
-      e.setAttribute("aria-pressed", inside);
+      e.setAttribute("aria-pressed", `${inside}`);
     }
     const from = focused >= 0 && focused < tiles() ? focused : 0;
-    for (const [p, e] of [...cells.children].entries()) if ((e.tabIndex === 0) !== (p === from)) e.tabIndex = p === from ? 0 : -1;
+    for (let p = 0; p < cells.childElementCount; p++) {
+      const e = cellAt(p);
+      if (e && (e.tabIndex === 0) !== (p === from)) e.tabIndex = p === from ? 0 : -1;
+    }
   }
 
   // ---- one tile: what it is, and where it looks
 
-  const current = () => (hovered >= 0 ? hovered : focused);
   function say() {
-    const p = current(), f = featureAt(p), j = p - lead;
+    const p = current(), f = featureAt(p), j = p - lead();
     if (f === BIAS) {
       hint.textContent = `Bias: what every reconstruction starts from, ${tileIn(p) ? "in" : "not in"} the sum.`;
     } else if (f !== undefined) {
-      const without = opinion ? ` ${effect(f, code.value[j])}` : "";
       const often = notes.frequency ? ` Active on ${(100 * notes.frequency[f]).toFixed(1)} % of ${notes.where}.` : "";
-      hint.textContent = `Feature ${f}: activation ${code.value[j].toFixed(3)}, ${(100 * energy(j) / (total || 1)).toFixed(1)} % of the energy, ` +
-        `${isIn(j) ? "in" : "out"}.${without}${often}`;
+      hint.textContent = `Feature ${f}: activation ${code.value[j].toFixed(3)}, ${(100 * energy[j] / (total || 1)).toFixed(1)} % of the energy, ` +
+        `${isIn(j) ? "in" : "out"}.${effect(f, code.value[j])}${often}`;
       last = f;
       more.textContent = `Open feature ${f}`;
     } else {
@@ -202,38 +239,44 @@ export function anatomy(root, refresh, open) {
     }
     more.hidden = last === null;
   }
-  // What the classifier says of the whole reconstruction with and without one term.
+  /** What the classifier says of the whole reconstruction with and without one term. @param {number} f @param {number} a */
   function effect(f, a) {
-    const { h_hat, names } = all, at = sae.place(model, f) * model.d_in;
-    const [p, q] = [opinion(h_hat), opinion(h_hat.map((v, i) => v - a * model.D[at + i]))];
-    const c = p.indexOf(Math.max(...p)), percent = (v) => (100 * v).toFixed(1);
-    return `Without it: ${names[c]} with ${percent(q[c])} %, not ${percent(p[c])} %.`;
+    if (!of || !shown?.h || !shown.asks) return "";
+    const { model } = of, { h_hat, names, asks } = shown, at = Number(place(model, f)) * model.d_in;
+    const [p, q] = [h_hat, h_hat.map((v, i) => v - a * model.D[at + i])].map((h) => asks(h, picture(model, h)));
+    const c = argmax(p), percent = (/** @type {number} */ v) => (100 * v).toFixed(1);
+    return ` Without it: ${names[c]} with ${percent(q[c])} %, not ${percent(p[c])} %.`;
   }
   function look() {
+    if (!of || !shown) return;
+    const { at, bias } = of, { x } = shown;
     const f = featureAt(current()) ?? null, looks = f !== null && f !== BIAS; // the bias looks nowhere
-    sae.paint(find(".here"), looks ? seen : new Float64Array(784));
+    paint(here, looks ? x : new Float64Array(x.length));
     if (f === looked) return;
     looked = f;
-    find(".which").textContent = looks ? `#${f}` : "";
-    for (const rows of ["encoder", "decoder"]) {
+    which.textContent = looks ? `#${f}` : "";
+    for (const rows of /** @type {const} */ (["encoder", "decoder"])) {
       const hidden = f === null || (!looks && rows === "encoder");
-      const row = hidden || !looks ? bias : Float64Array.from({ length: 784 }, (_, i) => at[rows](f, i));
+      const row = hidden || !looks ? bias : bias.map((_, i) => at[rows](f, i));
       for (const over of root.querySelectorAll(`.over.${rows}`)) {
+        if (!(over instanceof HTMLCanvasElement)) continue;
         over.hidden = hidden;
-        over.dataset.feature = f ?? "";
-        if (!hidden) sae.paintOver(over, row);
+        over.dataset.feature = `${f ?? ""}`;
+        if (!hidden) paintOver(over, row);
       }
     }
   }
   function turned() { say(); look(); paintTiles(); }
 
-  const placeOf = (event) => [...cells.children].indexOf(event.target.closest(".cell"));
+  /** @param {Event} event */
+  const placeOf = ({ target }) => [...cells.children].findIndex((e) => target instanceof Element && e === target.closest(".cell"));
+  /** @param {number} p */
   const opens = (p) => { const f = featureAt(p); if (f !== undefined && f !== BIAS) open(f); };
   cells.onpointerover = (event) => { if (event.pointerType !== "touch") { hovered = placeOf(event); turned(); } };
   cells.onpointerleave = () => { hovered = -1; turned(); };
   cells.addEventListener("focusin", (event) => { focused = placeOf(event); label(); turned(); });
   cells.addEventListener("focusout", () => { focused = -1; turned(); });
-  sae.uncover(cells, find(".foot"));
+  uncover(cells, find(root, ".foot"));
   cells.onclick = (event) => {
     const f = featureAt(placeOf(event));
     if (f === undefined) return;
@@ -249,7 +292,7 @@ export function anatomy(root, refresh, open) {
     if (step) {
       event.preventDefault();
       hovered = -1;
-      cells.children[sae.clamp(focused + step, 0, tiles() - 1)]?.focus();
+      cellAt(clamp(focused + step, 0, tiles() - 1))?.focus();
     } else if (event.key === "Enter") {
       event.preventDefault();
       opens(focused);
@@ -261,9 +304,10 @@ export function anatomy(root, refresh, open) {
 
   function stop() {
     clearTimeout(timer);
-    timer = null;
+    timer = 0;
     play.textContent = "Play";
   }
+  /** @param {number} n @param {Event} [event] */
   function upTo(n, event) {
     terms = n >= code.index.length ? null : n;
     flipped = new Set();
@@ -275,52 +319,34 @@ export function anatomy(root, refresh, open) {
     else timer = setTimeout(tick, STEP_MS);
   }
   slider.oninput = (event) => { stop(); upTo(+slider.value, event); };
-  sae.steady(slider, () => [terms, flipped], (before, event) => {
-    [terms, flipped] = before;
+  steady(slider, () => ({ terms, flipped }), (before, event) => {
+    ({ terms, flipped } = before);
     refresh(event);
   });
-  find(".all").onclick = (event) => { stop(); upTo(Infinity, event); };
+  all.onclick = (event) => { stop(); upTo(Infinity, event); };
   play.onclick = (event) => {
-    if (timer !== null) { stop(); return; }
+    if (timer) { stop(); return; }
     if (terms === null) upTo(0, event);
     play.textContent = "Pause";
     timer = setTimeout(tick, STEP_MS);
   };
-  find(".order").onchange = (event) => { order = event.target.value; refresh(event); };
-  find(".shared").onchange = (event) => { shared = event.target.checked; refresh(event); };
-  for (const e of [slider, play, more, ...root.querySelectorAll(".all, .order, .shared")]) {
-    e.addEventListener("keydown", (event) => event.stopPropagation());
-  }
+  by.onchange = (event) => { order = /** @type {Order} */ (by.value); refresh(event); };
+  one.onchange = (event) => { scaled = one.checked; refresh(event); };
+  keepKeys([slider, play, more, all, by, one]);
 
   return {
     show,
-    // What is said of features, and the page's colours.
+    /** What is said of features, and the page's colours. @param {Notes} said @param {Colours} style */
     update(said, style) {
       notes = said;
       colours = style;
       if (current() < 0) say();
     },
-    // Bias and the first n terms as canvases in one signed scale, and the picture of what the others add.
-    parts(n) {
-      const some = code.index.slice(0, n), row = (f) => Float64Array.from({ length: 784 }, (_, i) => at.decoder(f, i));
-      const terms = some.map((f, j) => ({ words: `#${f}`, below: `a = ${code.value[j].toFixed(3)}`, values: row(f).map((v) => v * code.value[j]) }));
-      const all = lead ? [{ words: "bias", below: "", values: Float64Array.from(bias) }, ...terms] : terms;
-      if (code.index.length > n) {
-        const rest = new Float64Array(784);
-        code.index.slice(n).forEach((f, j) => { for (let i = 0; i < 784; i++) rest[i] += code.value[n + j] * at.decoder(f, i); });
-        all.push({ words: "rest", below: `${code.index.length - n} terms`, values: rest });
-      }
-      let scale = 0;
-      for (const { values } of all) for (const v of values) scale = Math.max(scale, Math.abs(v));
-      return { scale, shown: all.map((part) => {
-        const canvas = document.createElement("canvas");
-        sae.paint(canvas, part.values, scale);
-        return { canvas, title: part.words, below: part.below };
-      }) };
-    },
-    // As if the pointer were on that feature's tile; on none where it is not active.
+    /** The code in the order of the tiles, and what a figure of it needs. */
+    sum: () => of && { ...of, code },
+    /** As if the pointer were on that feature's tile; on none where it is not active. @param {number | null} feature */
     point(feature) {
-      const j = code.index.indexOf(feature), p = j < 0 ? -1 : j + lead;
+      const j = feature === null ? -1 : code.index.indexOf(feature), p = j < 0 ? -1 : j + lead();
       if (p === hovered) return;
       hovered = p;
       turned();

@@ -1,49 +1,39 @@
-// A drawing → the 28×28 picture MNIST would have made of it: sae_core/pictures/prepare.py's prepare(), number for number.
-// gray: width × height values, row by row, 0 (background) to 255 (ink). Returns 784 values k/255, or null when
-// nothing is drawn. The reasons behind the steps and constants are told in the Python file.
-export function prepareDrawing(gray, width, height) {
-  const SIDE = 28, LONGEST = 20, CENTRE = 14, EDGE = 0.4, FAINT = 0.1, TIE = 1e-9;
+/** A drawing → the 28×28 picture MNIST would have made of it: sae_core's prepare(), number for number. */
 
-  const rows = { n: height, max: new Float64Array(height), sum: new Float64Array(height) };
-  const columns = { n: width, max: new Float64Array(width), sum: new Float64Array(width) };
+/** @typedef {{ n: number, max: Float64Array, sum: Float64Array }} Ink an axis: its largest value and its sum at each place */
+/** @typedef {Ink & { step: number, edges: number[], from: number[], to: number[] }} Grid where each cell begins */
+
+export const SIDE = 28;
+const LONGEST = 20, CENTRE = 14, EDGE = 0.4, FAINT = 0.1, TIE = 1e-9;
+
+/** @param {number} n @returns {Ink} */
+const axis = (n) => ({ n, max: new Float64Array(n), sum: new Float64Array(n) });
+
+/**
+ * The reasons behind the steps and constants are told in the Python file.
+ * @param {ArrayLike<number>} gray width × height values, row by row, 0 (background) to 255 (ink)
+ * @param {number} width
+ * @param {number} height
+ * @returns {Float64Array | null} 784 values k/255; null when nothing is drawn
+ */
+export function prepareDrawing(gray, width, height) {
+  const inRows = axis(height), inColumns = axis(width);
   let peak = 0;
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
       const v = gray[i];
       if (v === 0) continue;
-      rows.sum[y] += v;
-      columns.sum[x] += v;
-      if (v > rows.max[y]) rows.max[y] = v;
-      if (v > columns.max[x]) columns.max[x] = v;
+      inRows.sum[y] += v;
+      inColumns.sum[x] += v;
+      if (v > inRows.max[y]) inRows.max[y] = v;
+      if (v > inColumns.max[x]) inColumns.max[x] = v;
     }
-    if (rows.max[y] > peak) peak = rows.max[y];
+    if (inRows.max[y] > peak) peak = inRows.max[y];
   }
   if (!(peak >= FAINT * 255)) return null;
 
-  for (const axis of [rows, columns]) {
-    let last = axis.n - 1;
-    axis.first = 0;
-    while (axis.max[axis.first] < EDGE * peak - TIE) axis.first++;
-    while (axis.max[last] < EDGE * peak - TIE) last--;
-    axis.side = last + 1 - axis.first;
-  }
-  const longest = Math.max(rows.side, columns.side);
-  for (const axis of [rows, columns]) {
-    const cells = Math.max(1, Math.floor(axis.side * LONGEST / longest + 0.5));
-    const step = axis.side / cells;
-    let mass = 0, moment = 0;
-    for (let j = 0; j < axis.n; j++) { mass += axis.sum[j]; moment += axis.sum[j] * (j + 0.5); }
-    let start = Math.floor(CENTRE + 0.5 - (moment / mass - axis.first) / step + 0.5 + TIE);
-    start = Math.min(Math.max(start, 0), SIDE - cells);
-    // Where each of the 28 cells begins, in pixels of the drawing, and the pixels it touches.
-    axis.step = step;
-    axis.edges = Array.from({ length: SIDE + 1 }, (_, i) => axis.first - start * step + step * i);
-    axis.from = axis.edges.map((edge) => Math.min(Math.max(Math.floor(edge), 0), axis.n));
-    axis.to = axis.edges.map((edge) => Math.min(Math.max(Math.ceil(edge), 0), axis.n));
-  }
-  const weight = (axis, cell, pixel) =>
-    (Math.min(axis.edges[cell + 1], pixel + 1) - Math.max(axis.edges[cell], pixel)) / axis.step;
-
+  const [tall, wide] = [inRows, inColumns].map((ink) => extent(ink, peak)), longest = Math.max(tall.side, wide.side);
+  const rows = grid(inRows, tall, longest), columns = grid(inColumns, wide, longest);
   const out = new Float64Array(SIDE * SIDE), line = new Float64Array(width);
   const left = columns.from[0], right = columns.to[SIDE];
   for (let r = 0; r < SIDE; r++) {
@@ -61,3 +51,33 @@ export function prepareDrawing(gray, width, height) {
   }
   return out;
 }
+
+/** Where the ink of an axis that counts begins, and how long it is. @param {Ink} ink @param {number} peak */
+function extent({ n, max }, peak) {
+  let first = 0, last = n - 1;
+  while (max[first] < EDGE * peak - TIE) first++;
+  while (max[last] < EDGE * peak - TIE) last--;
+  return { first, side: last + 1 - first };
+}
+
+/**
+ * Where each of the 28 cells begins, in pixels of the drawing, and the pixels that it touches.
+ * @param {Ink} ink
+ * @param {{ first: number, side: number }} extent
+ * @param {number} longest
+ * @returns {Grid}
+ */
+function grid(ink, { first, side }, longest) {
+  const cells = Math.max(1, Math.floor(side * LONGEST / longest + 0.5)), step = side / cells;
+  let mass = 0, moment = 0;
+  for (let j = 0; j < ink.n; j++) { mass += ink.sum[j]; moment += ink.sum[j] * (j + 0.5); }
+  let start = Math.floor(CENTRE + 0.5 - (moment / mass - first) / step + 0.5 + TIE);
+  start = Math.min(Math.max(start, 0), SIDE - cells);
+  const edges = Array.from({ length: SIDE + 1 }, (_, i) => first - start * step + step * i);
+  const within = (/** @type {number} */ edge) => Math.min(Math.max(edge, 0), ink.n);
+  const from = edges.map((edge) => within(Math.floor(edge))), to = edges.map((edge) => within(Math.ceil(edge)));
+  return { ...ink, step, edges, from, to };
+}
+
+/** How much of a cell a pixel of the drawing fills. @param {Grid} axis @param {number} cell @param {number} pixel */
+const weight = ({ edges, step }, cell, pixel) => (Math.min(edges[cell + 1], pixel + 1) - Math.max(edges[cell], pixel)) / step;

@@ -1,96 +1,59 @@
-// The wall of features. Two kinds of mounts share this script: the wall itself, whose data hardly ever change, and
-// a mark ({ wall, feature }) that says which feature is open and stands in the column of its detail.
-// On the page itself, since every mount may have its own copy of this script.
-import { sae } from "../live/engine.js";
-import { MOST_PICKS, picked, setPicked } from "../live/picks.js";
+/** The wall of features: every row of a model as a small picture, on one canvas. */
 
-const walls = (globalThis.__saeWalls ??= new Map()); // data.id -> what a person set: a page switch keeps it
-const wallOf = (globalThis.__saeWallOf ??= new WeakMap());
+import { clamp } from "../live/arithmetic.js";
+import { find, focusIn, keepKeys, showReads } from "../live/dom.js";
+import { withModel } from "../live/models.js";
+import { mounting } from "../live/mount.js";
+import { drawTile, fit, pen, sprite } from "../live/paint.js";
+import { MOST_PICKS, picked, setPicked } from "../live/picks.js";
+import { settings } from "./settings.js";
+
+/** @import { Model } from "../live/arithmetic.js" */
+/** @import { Settings } from "./settings.js" */
+
+/**
+ * @typedef {object} Data
+ * @property {string} id
+ * @property {string} model its id
+ * @property {Record<string, number[]>} orders all features, by "frequency" and by class "0", "1", …; none without statistics
+ * @property {string[]} classes
+ * @property {string[]} notes what there is to say of each feature
+ * @property {number[]} dead
+ */
 
 const TILE = 28, STEP = 29, ZOOM = 168; // CSS pixels: a tile, a tile and its gap, the enlarged picture
 const LOWEST = 240; // CSS pixels: the wall's height, at which an enlarged tile fits in beside its place
 const LARGEST = 16000; // pixels of a canvas's side that every browser allows
 
-function settings(id) {
-  if (!walls.has(id)) {
-    walls.set(id, { rows: "encoder", scale: "each", order: "index", picking: false, open: null, top: 0, told: undefined, show: null });
-  }
-  return walls.get(id);
-}
+export default mounting(".wall", (root) => {
+  const scroll = find(root, ".scroll"), grid = find(root, ".grid"), canvas = find(root, ".grid canvas", HTMLCanvasElement);
+  const hint = find(root, ".hint"), said = find(hint, "span"), ring = find(root, ".ring"), cursor = find(root, ".cursor");
+  const zoom = find(root, ".zoom"), large = find(zoom, "canvas", HTMLCanvasElement), caption = find(zoom, "span");
+  const pick = find(root, ".pick"), unpick = find(root, ".unpick"), speaker = find(root, "[aria-live]");
+  const select = find(root, "select", HTMLSelectElement);
+  const choices = [...root.querySelectorAll(".choice")].map((group) => ({
+    group: /** @type {HTMLElement} */ (group), buttons: [...group.querySelectorAll("button")],
+  }));
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  if (data.wall !== undefined) return mark(data, parentElement.host ?? parentElement);
-  let me = wallOf.get(parentElement);
-  if (!me) {
-    me = build(parentElement, settings(data.id));
-    wallOf.set(parentElement, me);
-  }
-  me.send = (feature) => setTriggerValue("opened", feature);
-  me.update(data);
-  return () => {
-    me.leave();
-    wallOf.delete(parentElement);
-  };
-}
-
-// The open feature changed, here or elsewhere: ring it. When its detail begins outside the window, go there.
-function mark({ wall, feature }, host) {
-  const set = settings(wall), before = set.told;
-  set.open = set.told = feature;
-  set.show?.(before !== feature);
-  if (feature === null || before === undefined || before === feature) return;
-  const column = host.closest('[data-testid="stColumn"]') ?? host;
-  requestAnimationFrame(() => {
-    const { top } = column.getBoundingClientRect();
-    if (top > -60 && top < innerHeight * 0.6) return;
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    column.style.scrollMarginTop = "4rem"; // Streamlit's own header lies over the top
-    column.scrollIntoView({ block: "start", behavior: still ? "instant" : "smooth" });
-  });
-}
-
-function build(parent, set) {
-  const root = document.createElement("div");
-  root.className = "wall";
-  root.innerHTML = `
-    <div class="controls">
-      <div class="choice" role="radiogroup" aria-label="Which weights" data-name="rows">
-        <button type="button" role="radio" data-value="encoder" title="What a feature looks for: its column of W"
-          data-layer-title="What a feature looks for: its column of W, taken back to the pixels through the classifier's weights">Encoder</button>
-        <button type="button" role="radio" data-value="decoder" title="What a feature adds to the picture: its row of D"
-          data-layer-title="What a feature adds to the picture: its row of D, taken on to the pixels through the generator's weights">Decoder</button>
-      </div>
-      <div class="choice" role="radiogroup" aria-label="Scale of the colours" data-name="scale">
-        <button type="button" role="radio" data-value="each" title="Each picture over its own largest weight">Own scale</button>
-        <button type="button" role="radio" data-value="common" title="All pictures over one scale: faint ones have small weights">One scale</button>
-      </div>
-      <label class="order">Order <select data-testid="wall-order"></select></label>
-      <span class="picks"><button class="pick" type="button" aria-pressed="false" data-testid="wall-pick"
-        title="While this is on, a click picks a tile instead of opening it. Also: Ctrl and a click, or the key P.">Pick</button><button
-        class="unpick" type="button" data-testid="wall-unpick" title="Let go of all picked features" aria-label="Let go of all picked features" hidden>×</button></span>
-      <span class="legend" title="Blue is negative, black is zero, orange is positive"><i>−</i><b></b><i>+</i></span>
-    </div>
-    <p class="hint" hidden>Click tiles to pick them. On Steer they are a group of strips, “picked on the wall”. <span></span></p>
-    <div class="scroll"><div class="grid">
-      <canvas data-testid="wall" tabindex="0" role="application" aria-roledescription="wall of features"
-        aria-describedby="wall-keys"></canvas>
-      <div class="ring" hidden></div><div class="cursor" hidden></div>
-    </div></div>
-    <div class="zoom" data-testid="wall-zoom" hidden><canvas></canvas><span></span></div>
-    <div class="unseen" id="wall-keys">Arrow keys, Home, End, Page Up and Page Down move; Enter opens a feature, P picks it for Steer.</div>
-    <div class="unseen" aria-live="polite" data-testid="wall-live"></div>`;
-  parent.append(root);
-  const find = (selector) => root.querySelector(selector);
-  const scroll = find(".scroll"), grid = find(".grid"), hint = find(".hint"), said = find(".hint span"), canvas = find(".grid canvas"), ring = find(".ring"), cursor = find(".cursor");
-  const zoom = find(".zoom"), pick = find(".pick"), unpick = find(".unpick"), live = find("[aria-live]"), select = find("select");
-
-  let data = null, known = "", model = null, order = null, place = null, dead = new Set();
-  let columns = 0, at = null, keyed = false, painted = "", stop = () => {};
-  const me = { send: () => {} };
+  /** @type {Data} */
+  let data;
+  /** @type {Settings} */
+  let set;
+  /** @type {Model | null} */
+  let model = null;
+  /** @type {number[]} the feature at each place */
+  let order = [];
+  /** @type {number[]} the place of each feature */
+  let place = [];
+  /** @type {number | null} the place where the keys are */
+  let at = null;
+  let known = "", dead = new Set(), columns = 0, keyed = false, painted = "", restored = false;
+  let stop = () => {}, send = (/** @type {number} */ _) => {};
 
   // ---- what is shown
 
-  me.update = (next) => {
+  /** @param {Data} next */
+  function take(next) {
     const text = next === data ? known : JSON.stringify(next);
     if (text === known) return;
     const changed = data?.model !== next.model;
@@ -100,35 +63,40 @@ function build(parent, set) {
     painted = "";
     select.replaceChildren(new Option("by number", "index"));
     if (data.orders.frequency) select.append(new Option("how often active", "frequency"));
-    data.classes.forEach((name, c) => select.append(new Option(`most for ${name}s`, c)));
+    data.classes.forEach((name, c) => select.append(new Option(`most for ${name}s`, `${c}`)));
     if (set.order !== "index" && !data.orders[set.order]) set.order = "index";
-    if (changed) { model = null; at = null; stop(); stop = sae.withModel(data.model, (m) => { model = m; sae.tell(root, m); show(true); }); }
+    if (changed) {
+      model = at = null;
+      stop();
+      stop = withModel(data.model, (found) => { model = found; showReads(root, model); show(true); });
+    }
     show();
-  };
+  }
 
-  // What needs painting again is painted; the ring and the controls always follow. `goThere`: to the open feature.
+  /** What needs painting again is painted; the ring and the controls always follow. goThere: to the open feature. */
   function show(goThere = false) {
-    for (const group of root.querySelectorAll(".choice")) {
-      for (const button of group.children) {
-        const on = set[group.dataset.name] === button.dataset.value;
-        button.setAttribute("aria-checked", on);
+    for (const { group, buttons } of choices) {
+      for (const button of buttons) {
+        const on = (group.dataset.name === "rows" ? set.rows : set.scale) === button.dataset.value;
+        button.setAttribute("aria-checked", `${on}`);
         button.tabIndex = on ? 0 : -1;
       }
     }
     select.value = set.order;
-    pick.setAttribute("aria-pressed", set.picking);
+    pick.setAttribute("aria-pressed", `${set.picking}`);
     hint.hidden = !set.picking;
     if (!model || !scroll.clientWidth) return;
     columns = Math.max(1, Math.floor((scroll.clientWidth + 1) / STEP));
     const look = `${set.rows} ${set.scale} ${set.order} ${columns} ${globalThis.devicePixelRatio}`;
-    if (look !== painted) { painted = look; paintWall(); }
+    if (look !== painted) { painted = look; paintWall(model); }
     marks();
     box(ring, set.open !== null && set.open < model.d_sae ? place[set.open] : null);
-    if (goThere && !ring.hidden) reveal(place[set.open]);
-    box(cursor, root.getRootNode().activeElement === canvas && at !== null ? at : null);
+    if (goThere && set.open !== null && !ring.hidden) reveal(place[set.open]);
+    box(cursor, focusIn(root) === canvas ? at : null);
   }
 
-  function paintWall() {
+  /** @param {Model} model */
+  function paintWall(model) {
     const n = model.d_sae, lines = Math.ceil(n / columns);
     order = set.order === "index" ? Array.from({ length: n }, (_, f) => f) : data.orders[set.order];
     place = new Array(n);
@@ -139,11 +107,10 @@ function build(parent, set) {
     canvas.height = Math.round(height * ratio);
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
-    canvas.parentElement.style.width = `${width}px`;
+    grid.style.width = `${width}px`;
     scroll.style.maxHeight = `${Math.max(height, LOWEST)}px`; // a small wall ends with its last line
-    const context = canvas.getContext("2d");
+    const context = pen(canvas), tiles = sprite(model, set.rows, set.scale);
     context.scale(ratio, ratio);
-    const sprite = sae.sprite(model, set.rows, set.scale);
     order.forEach((f, p) => {
       const x = (p % columns) * STEP, y = Math.floor(p / columns) * STEP;
       if (dead.has(f)) {
@@ -151,19 +118,21 @@ function build(parent, set) {
         context.fillRect(x, y, TILE, TILE);
         context.globalAlpha = 0.35;
       }
-      sae.drawTile(context, sprite, f, x, y, TILE);
+      drawTile(context, tiles, f, x, y, TILE);
       context.globalAlpha = 1;
     });
     canvas.setAttribute("aria-label", `${n} features of the ${set.rows}, order: ${select.selectedOptions[0].text}`);
     // For tests and measurements: what the canvas now shows.
-    Object.assign(canvas.dataset, { columns, rows: set.rows, scale: set.scale, order: set.order, features: n });
+    const { rows, scale, order: by } = set;
+    Object.assign(canvas.dataset, { columns, rows, scale, order: by, features: n });
   }
 
+  /** @param {HTMLElement} element @param {number | null | undefined} p */
   function box(element, p) {
     element.hidden = p === null || p === undefined;
-    if (element.hidden) return;
+    if (p === null || p === undefined) return;
     element.style.transform = `translate(${(p % columns) * STEP}px, ${Math.floor(p / columns) * STEP}px)`;
-    element.dataset.feature = order[p];
+    element.dataset.feature = `${order[p]}`;
   }
 
   // ---- picked features: a group of strips on Steer
@@ -180,14 +149,18 @@ function build(parent, set) {
     pick.textContent = chosen.length ? `Pick (${chosen.length})` : "Pick";
     unpick.hidden = !chosen.length;
   }
+  /** @param {number} p */
   function toggle(p) {
     const f = order[p], before = picked(data.model), out = before.includes(f);
     at = p;
-    if (!out && before.length >= MOST_PICKS) { live.textContent = said.textContent = `${MOST_PICKS} features are picked: more are too many strips.`; return; }
+    if (!out && before.length >= MOST_PICKS) {
+      speaker.textContent = said.textContent = `${MOST_PICKS} features are picked: more are too many strips.`;
+      return;
+    }
     setPicked(data.model, out ? before.filter((other) => other !== f) : [...before, f]);
     said.textContent = "";
     show();
-    live.textContent = `Feature ${f} ${out ? "let go" : "picked"}, ${picked(data.model).length} in all`;
+    speaker.textContent = `Feature ${f} ${out ? "let go" : "picked"}, ${picked(data.model).length} in all`;
   }
   pick.addEventListener("click", () => {
     set.picking = !set.picking;
@@ -200,43 +173,45 @@ function build(parent, set) {
     pick.focus();
   });
 
+  /** @param {number} f */
   const words = (f) => `#${f}${data.notes[f] ? ` · ${data.notes[f]}` : ""}`;
 
-  // The enlarged tile, beside the place it comes from and always within the wall.
+  /** The enlarged tile, beside the place it comes from and always within the wall. @param {number | null} p */
   function enlarge(p) {
     zoom.hidden = p === null;
-    if (p === null) return;
+    if (p === null || !model) return;
     const f = order[p];
-    const picture = zoom.firstElementChild;
-    sae.drawTile(sae.fit(picture, ZOOM, ZOOM), sae.sprite(model, set.rows, set.scale), f, 0, 0, ZOOM);
-    zoom.lastElementChild.textContent = words(f);
-    zoom.dataset.feature = f;
+    drawTile(fit(large, ZOOM, ZOOM), sprite(model, set.rows, set.scale), f, 0, 0, ZOOM);
+    caption.textContent = words(f);
+    zoom.dataset.feature = `${f}`;
     const x = (p % columns) * STEP, y = Math.floor(p / columns) * STEP - scroll.scrollTop + scroll.offsetTop;
     const { offsetWidth: w, offsetHeight: h } = zoom;
     const right = x + STEP + 8;
     const left = right + w <= root.clientWidth ? right : Math.max(0, x - w - 8);
-    const top = sae.clamp(y + TILE / 2 - h / 2, scroll.offsetTop, scroll.offsetTop + scroll.clientHeight - h);
+    const top = clamp(y + TILE / 2 - h / 2, scroll.offsetTop, scroll.offsetTop + scroll.clientHeight - h);
     zoom.style.transform = `translate(${left}px, ${Math.max(0, top)}px)`;
   }
 
+  /** @param {number} p */
   function reveal(p) {
     const top = Math.floor(p / columns) * STEP;
     if (top < scroll.scrollTop) scroll.scrollTop = top - 4;
     else if (top + STEP > scroll.scrollTop + scroll.clientHeight) scroll.scrollTop = top + STEP + 4 - scroll.clientHeight;
   }
 
+  /** @param {number} p */
   function open(p) {
-    const f = order[p];
-    set.open = f;
+    set.open = order[p];
     at = p;
     show();
-    me.send(f);
+    send(order[p]);
   }
 
   // ---- mouse and touch
 
+  /** @param {MouseEvent} event */
   function under(event) {
-    if (!model || !order) return null;
+    if (!model) return null;
     const { left, top } = canvas.getBoundingClientRect();
     const column = Math.floor((event.clientX - left) / STEP), line = Math.floor((event.clientY - top) / STEP);
     const p = line * columns + column;
@@ -259,83 +234,95 @@ function build(parent, set) {
   // ---- keyboard
 
   const page = () => Math.max(1, Math.floor(scroll.clientHeight / STEP) - 1) * columns;
+  /** @type {Record<string, (p: number) => number>} */
   const moves = {
-    ArrowLeft: () => at - 1, ArrowRight: () => at + 1, ArrowUp: () => at - columns, ArrowDown: () => at + columns,
-    PageUp: () => at - page(), PageDown: () => at + page(), Home: () => 0, End: () => order.length - 1,
+    ArrowLeft: (p) => p - 1, ArrowRight: (p) => p + 1, ArrowUp: (p) => p - columns, ArrowDown: (p) => p + columns,
+    PageUp: (p) => p - page(), PageDown: (p) => p + page(), Home: () => 0, End: () => order.length - 1,
   };
   canvas.addEventListener("keydown", (event) => {
-    if (!order || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!model || event.ctrlKey || event.metaKey || event.altKey) return;
     const opens = event.key === "Enter" || event.key === " ", picks = event.key.toLowerCase() === "p";
     if (!opens && !picks && !moves[event.key] && event.key !== "Escape") return;
     event.preventDefault();
     event.stopPropagation();
+    at ??= 0;
     keyed = event.key !== "Escape";
     if (!keyed) { enlarge(null); return; }
     if (picks) { toggle(at); return; }
     if (opens) { open(at); return; }
-    const to = moves[event.key]();
+    const to = moves[event.key](at);
     if (to >= 0 && to < order.length) at = to;
-    reveal(at);
-    show();
-    enlarge(at);
-    live.textContent = words(order[at]);
+    lookAt(at);
   });
   canvas.addEventListener("focus", () => {
-    if (!order) return;
+    if (!order.length) return;
     at ??= set.open !== null && set.open < order.length ? place[set.open] : 0;
     show();
-    if (canvas.matches(":focus-visible")) { keyed = true; reveal(at); enlarge(at); live.textContent = words(order[at]); }
+    if (canvas.matches(":focus-visible")) { keyed = true; lookAt(at); }
   });
   canvas.addEventListener("blur", () => { keyed = false; enlarge(null); show(); });
+  /** @param {number} p */
+  function lookAt(p) {
+    reveal(p);
+    show();
+    enlarge(p);
+    speaker.textContent = words(order[p]);
+  }
 
   // ---- controls
 
-  function set_(name, value) {
+  /** @param {Partial<Settings>} changes */
+  function change(changes) {
     const feature = at === null ? null : order[at];
-    set[name] = value;
+    Object.assign(set, changes);
     zoom.hidden = true;
     show();
-    if (name === "order") {
-      if (feature !== null) at = place[feature];
-      scroll.scrollTop = 0;
-      show();
-    }
+    if (changes.order === undefined) return;
+    if (feature !== null) at = place[feature];
+    scroll.scrollTop = 0;
+    show();
   }
-  for (const group of root.querySelectorAll(".choice")) {
-    group.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (button) set_(group.dataset.name, button.dataset.value);
-    });
+  for (const { group, buttons } of choices) {
+    /** @param {HTMLButtonElement} button */
+    const choose = (button) => change({ [group.dataset.name ?? ""]: button.dataset.value });
+    for (const button of buttons) button.addEventListener("click", () => choose(button));
     group.addEventListener("keydown", (event) => {
       if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"].includes(event.key)) return;
       event.preventDefault();
       event.stopPropagation();
-      const other = [...group.children].find((button) => button.getAttribute("aria-checked") !== "true");
-      set_(group.dataset.name, other.dataset.value);
+      const other = buttons.find((button) => button.getAttribute("aria-checked") !== "true");
+      if (!other) return;
+      choose(other);
       other.focus();
     });
   }
-  select.addEventListener("change", () => set_("order", select.value));
-  select.addEventListener("keydown", (event) => event.stopPropagation());
+  select.addEventListener("change", () => change({ order: select.value }));
+  keepKeys([select]);
 
-  // ---- the life of a mount
-
-  set.show = show;
-  let restored = false;
   const watch = new ResizeObserver(() => {
     show();
-    if (restored || !order) return;
+    if (restored || !order.length) return;
     restored = true;
     if (set.top) scroll.scrollTop = set.top;
-    if (set.open !== null && set.open < model.d_sae) reveal(place[set.open]);
+    if (set.open !== null && set.open < order.length) reveal(place[set.open]);
   });
-  watch.observe(scroll);
-  watch.observe(canvas);
-  me.leave = () => {
-    stop();
-    root.remove();
-    watch.disconnect();
-    if (set.show === show) set.show = null;
+
+  return {
+    /** @param {Data} next */
+    update(next, { setTriggerValue }) {
+      if (!set) {
+        set = settings(next.id);
+        watch.observe(scroll);
+        watch.observe(canvas);
+      }
+      set.show = show;
+      send = (feature) => setTriggerValue("opened", feature);
+      take(next);
+    },
+    unmount() {
+      stop();
+      watch.disconnect();
+      if (set?.show === show) set.show = null;
+    },
   };
-  return me;
-}
+});

@@ -17,6 +17,7 @@ from ui.live.component import component
 MOSTLY = 0.5
 """a feature is "mostly 7s" when at least this share of the images on which it is active are 7s"""
 _wall = component("features/wall")
+_mark = component("features/mark")
 
 
 def orders(stats: FeatureStats) -> dict[str, np.ndarray]:
@@ -88,6 +89,6 @@ def opened(key: str) -> int | None:
 def point_wall(key: str, feature: int | None) -> None:
     """Mark the open feature on the wall `key`, from within the column of its detail; draws nothing there.
 
-    It is a mount of its own so that the wall's data, a hundred kilobytes, stay the same and are sent once.
+    It is a component of its own so that the wall's data, a hundred kilobytes, stay the same and are sent once.
     """
-    _wall(key=f"{key}-at", data={"wall": key, "feature": feature}, height=1)
+    _mark(key=f"{key}-at", data={"wall": key, "feature": feature}, height=1)

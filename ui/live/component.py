@@ -10,6 +10,7 @@ component in the page and lose a stroke that is being drawn.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";$', re.M)
 _EXPORT = re.compile(r"^export (?:async )?(?:function\*?|class|const) +(\w+)", re.M)
+_BUILD = 'BUILD = "unlinked";'
 _LEFT = re.compile(r"^(?:import\b|export\b(?! default\b)).*$", re.M)
 """what is neither: such an import or export is not known here"""
 
@@ -51,10 +53,22 @@ def styles(name: str, root: Path = ROOT) -> str:
 
 
 def component(name: str) -> Any:
-    """Register the component of that module, whose default export is its mount, with NAME.html where there is one."""
+    """Register the component of that module, whose default export is its mount, with NAME.html where there is one.
+
+    The build stands in the HTML too: a tab that was open while the server was updated then makes the elements anew, and
+    no script meets those of another build.
+    """
     page = (ROOT / name).with_suffix(".html")
-    html = page.read_text(encoding="utf-8") if page.exists() else "<div></div>"
+    html = f"<!-- {build()} -->" + (page.read_text(encoding="utf-8") if page.exists() else "<div></div>")
     return st.components.v2.component(f"sae_{name.replace('/', '_')}", html=html, css=styles(name), js=link(name))
+
+
+def build(root: Path = ROOT) -> str:
+    """Stands for all modules as they are: another one where any of them is another."""
+    found = hashlib.sha256()
+    for path in sorted(root.rglob("*.js")):
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def _modules(name: str, root: Path) -> list[tuple[Path, str, list[str]]]:
@@ -87,6 +101,8 @@ def _modules(name: str, root: Path) -> list[tuple[Path, str, list[str]]]:
             return f"const {{ {', '.join(': '.join(pair) for pair in names)} }} = {_scope(other, root)};"
 
         text = _IMPORT.sub(bound, path.read_text(encoding="utf-8"))
+        if _BUILD in text:
+            text = text.replace(_BUILD, f'BUILD = "{build(root)}";')
         exports = _EXPORT.findall(text)
         text = _EXPORT.sub(lambda match: match[0].removeprefix("export "), text)
         if left := _LEFT.search(text):

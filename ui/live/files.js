@@ -1,17 +1,22 @@
-// Files in and out of a page: a picture that is dropped, and what a person takes home.
+/** Files in and out of a page: a picture that is dropped, and what a person takes home. */
 
-import { sae } from "./engine.js";
+import { toBase64 } from "./bytes.js";
+import { pen } from "./paint.js";
 
 const LARGEST_FILE = 10_000_000, MOST_PIXELS = 40_000_000, SENT_SIDE = 560;
 
-// A picture file -> { width, height, px }: its luminance, then its opacity, 8 bits each, in base64; at most 560 pixels a
-// side. What the ink is in it Python finds out, as it does of uploads. An Error in words otherwise.
+/**
+ * A picture file's luminance, then its opacity, 8 bits each, in base64; at most 560 pixels a side. What the ink is in it
+ * Python finds out, as it does of uploads. An Error in words for what is no such file.
+ * @param {File | undefined} file
+ */
 export async function readPicture(file) {
   if (!file) throw new Error("That was no file. Drop a picture file.");
   if (!/^image\/(png|jpeg|webp|gif|bmp)$/.test(file.type)) throw new Error("That is no PNG, JPEG, WebP, GIF or BMP file.");
   if (file.size > LARGEST_FILE) {
     throw new Error(`This file has ${(file.size / 1e6).toFixed(1)} MB, and at most ${LARGEST_FILE / 1e6} MB are read.`);
   }
+  /** @type {ImageBitmap} */
   let bitmap; // of the file's own numbers: no profile changes a level
   try { bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" }); } catch {
     throw new Error("This picture is damaged and cannot be read.");
@@ -25,7 +30,7 @@ export async function readPicture(file) {
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * share)));
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width, height });
-  const context = canvas.getContext("2d", { willReadFrequently: true }), n = width * height;
+  const context = pen(canvas, true), n = width * height;
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, width, height);
   bitmap.close();
@@ -34,12 +39,17 @@ export async function readPicture(file) {
     bytes[i] = (pixels[at] * 19595 + pixels[at + 1] * 38470 + pixels[at + 2] * 7471 + 0x8000) >> 16;
     bytes[n + i] = pixels[at + 3];
   }
-  return { width, height, px: sae.toBase64(bytes) };
+  return { width, height, px: toBase64(bytes) };
 }
 
-// Take content (a Blob or text) home under that name.
+/**
+ * Take content home under that name.
+ * @param {Blob | string | null} content
+ * @param {string} name
+ * @param {string} type
+ */
 export function takeHome(content, name, type = "text/plain") {
-  const blob = content instanceof Blob ? content : new Blob([content], { type });
+  const blob = content instanceof Blob ? content : new Blob([content ?? ""], { type });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;
@@ -47,11 +57,22 @@ export function takeHome(content, name, type = "text/plain") {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-// A row of pictures as a standalone SVG, for a paper: panels [{ canvas, title, below, sign }], where `sign` ("+", "=",
-// "→") stands before the picture; note: lines of text under them. `signed` adds what the colours mean.
+/** @typedef {{ canvas: HTMLCanvasElement, title: string, below?: string, sign?: string }} Panel `sign` stands before it */
+
+/**
+ * A row of pictures as a standalone SVG, for a paper.
+ * @param {string} title
+ * @param {Panel[]} panels
+ * @param {string[]} note lines of text under them
+ * @param {string | number | null} signed the value that is full colour: adds what the colours mean
+ */
 export function figureSvg(title, panels, note, signed = null) {
   const SIZE = 84, GAP = 26, EDGE = 14, TOP = 44, A_LINE = 8, HIGH = SIZE + 52;
-  const safe = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
+  /** @type {Record<string, string>} */
+  const codes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+  /** @param {string} text */
+  const safe = (text) => text.replace(/[&<>"]/g, (c) => codes[c]);
+  /** @param {number} x @param {number} y @param {string} words */
   const text = (x, y, words, how = "") => `<text x="${x}" y="${y}" ${how}>${safe(words)}</text>`;
   const lines = Math.ceil(panels.length / A_LINE), columns = Math.min(panels.length, A_LINE);
   const width = Math.max(560, 2 * EDGE + GAP + columns * (SIZE + GAP)), parts = [text(EDGE, 24, title, 'font-size="15" font-weight="bold"')];

@@ -1,51 +1,60 @@
-// Pictures in a row with words below them. Those with a value are buttons; a click sends the value.
-import { sae } from "./engine.js";
+/** Pictures in a row with words below them. Those with a value are buttons; a click sends the value. */
 
-const rowsOfTiles = (globalThis.__saeTiles ??= new WeakMap());
+import { fromBase64, fromLevels } from "./bytes.js";
+import { focusIn } from "./dom.js";
+import { withModel } from "./models.js";
+import { mounting } from "./mount.js";
+import { drawTile, paint, pen, sideOf, sprite } from "./paint.js";
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  let me = rowsOfTiles.get(parentElement);
-  if (!me) {
-    const root = document.createElement("div");
-    root.className = "tiles";
-    root.setAttribute("role", "group");
-    parentElement.append(root);
-    me = { root, text: null, stop: () => {} };
-    rowsOfTiles.set(parentElement, me);
+/** @import { Model } from "./arithmetic.js" */
+/** @import { Rows } from "./rows.js" */
+
+/**
+ * As `Tile` in tiles.py, which says what each is.
+ * @typedef {{ caption: string, label: string, rows: Rows | null, feature: number, levels: string | null,
+ *   value: string | number | null, chosen: boolean }} Tile
+ */
+/** @typedef {{ id: string, model: string, label: string, size: number, tiles: Tile[] }} Data */
+
+export default mounting(".tiles", (root) => {
+  let known = "", stop = () => {}, send = (/** @type {Tile["value"]} */ _) => {};
+
+  /** @param {Model} model @param {Data} data */
+  function fill(model, { id, label, size, tiles }) {
+    const focused = [...root.children].findIndex((tile) => tile === focusIn(root));
+    root.dataset.testid = id;
+    root.setAttribute("aria-label", label);
+    root.style.gridTemplateColumns = `repeat(auto-fill, minmax(${size}px, 1fr))`;
+    root.replaceChildren(...tiles.map((tile) => element(model, tile, () => send(tile.value))));
+    if (focused >= 0) /** @type {HTMLElement | undefined} */ (root.children[focused])?.focus();
   }
-  me.send = (value) => setTriggerValue("picked", value);
-  const text = JSON.stringify(data);
-  if (text !== me.text) {
-    me.text = text;
-    me.stop();
-    // Filled when the weights are here, all at once: what is on the screen is never half of one feature.
-    me.stop = sae.withModel(data.model, (model) => {
-      const focused = [...me.root.children].indexOf(me.root.getRootNode().activeElement);
-      me.root.dataset.testid = data.id;
-      me.root.setAttribute("aria-label", data.label);
-      me.root.style.gridTemplateColumns = `repeat(auto-fill, minmax(${data.size}px, 1fr))`;
-      me.root.replaceChildren(...data.tiles.map((tile) => element(model, tile, me)));
-      if (focused >= 0) me.root.children[focused]?.focus?.();
-    });
-  }
-  return () => {
-    me.stop();
-    me.root.remove();
-    rowsOfTiles.delete(parentElement);
+
+  return {
+    /** @param {Data} data */
+    update(data, { setTriggerValue }) {
+      send = (value) => setTriggerValue("picked", value);
+      const text = JSON.stringify(data);
+      if (text === known) return;
+      known = text;
+      stop();
+      // Filled when the weights are here, all at once: what is on the screen is never half of one feature.
+      stop = withModel(data.model, (model) => fill(model, data));
+    },
+    unmount() { stop(); },
   };
-}
+});
 
-function element(model, tile, me) {
-  const clickable = tile.value !== null;
-  const box = document.createElement(clickable ? "button" : "figure");
+/** @param {Model} model @param {Tile} tile @param {() => void} pick */
+function element(model, tile, pick) {
+  const clickable = tile.value !== null, box = document.createElement(clickable ? "button" : "figure");
   box.className = tile.chosen ? "tile chosen" : "tile";
   box.title = tile.label;
-  if (clickable) {
+  if (box instanceof HTMLButtonElement) {
     box.type = "button";
     box.setAttribute("aria-label", tile.label);
     if (tile.chosen) box.setAttribute("aria-current", "true");
-    box.dataset.value = tile.value;
-    box.onclick = () => me.send(tile.value);
+    box.dataset.value = `${tile.value}`;
+    box.onclick = pick;
     box.onkeydown = (event) => { if (event.key === "Enter" || event.key === " ") event.stopPropagation(); };
   }
   const caption = document.createElement("span");
@@ -55,20 +64,21 @@ function element(model, tile, me) {
   return box;
 }
 
-function picture(model, tile) {
-  if (tile.rows === null && tile.levels === null) {
+/** @param {Model} model @param {Tile} tile */
+function picture(model, { rows, feature, levels, label }) {
+  if (rows === null && levels === null) {
     const none = document.createElement("div");
     none.className = "none";
     return none;
   }
   const canvas = document.createElement("canvas");
-  if (tile.rows !== null) {
-    canvas.width = canvas.height = sae.SIDE;
-    sae.drawTile(canvas.getContext("2d"), sae.sprite(model, tile.rows, "each"), tile.feature, 0, 0, sae.SIDE);
+  if (rows !== null) {
+    const side = (canvas.width = canvas.height = sideOf(model));
+    drawTile(pen(canvas), sprite(model, rows, "each"), feature, 0, 0, side);
   } else {
-    sae.paint(canvas, sae.fromLevels(sae.fromBase64(tile.levels)));
+    paint(canvas, fromLevels(fromBase64(levels ?? "")));
   }
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", tile.label);
+  canvas.setAttribute("aria-label", label);
   return canvas;
 }
