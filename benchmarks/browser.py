@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Playwright
 
 ROOT = Path(__file__).parent.parent
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_QUIET = ["--server.headless", "true", "--server.fileWatcherType", "none"]
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -35,16 +36,21 @@ def launch(playwright: Playwright) -> Browser:
 
 
 @contextmanager
-def dashboard(log: Path | None = None, port: int | None = None) -> Iterator[tuple[str, int]]:
-    """Start a dashboard on that port or a free one; its address and process id. What it prints goes to `log`."""
+def dashboard(
+    log: Path | None = None, port: int | None = None, command: Sequence[str] = (), **options: Any
+) -> Iterator[tuple[str, int]]:
+    """Start a dashboard on that port or a free one; its address and process id. What it prints goes to `log`.
+
+    command: what starts it, PORT standing for the port; by default app.py of this checkout. options: of `Popen`.
+    """
     if port is None:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
-    options = ["--server.headless", "true", "--server.fileWatcherType", "none"]
+    started = command or [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", "PORT", *_QUIET]
     with open(log or os.devnull, "w") as out:
-        server = subprocess.Popen([*command, *options], cwd=ROOT, stdout=out, stderr=out)
+        words = [str(port) if word == "PORT" else word for word in started]
+        server = subprocess.Popen(words, **{"cwd": ROOT, **options}, stdout=out, stderr=out)
     try:
         for _ in range(600):
             try:

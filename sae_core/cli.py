@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib.util
 import json
 import math
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -93,6 +96,10 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     reproduce.add_argument("--quick", action="store_true", help="a bounded run on few images, to see that it works")
     reproduce.add_argument("--out", type=Path, default=None, help="folder of the report (default: results/NAME)")
     reproduce.add_argument("--seed", type=int, default=42, help="of the models it trains (default: 42)")
+    dashboard = command("dashboard", _dashboard, "the dashboard in your browser; Ctrl-C stops it")
+    dashboard.add_argument("--port", type=int, default=8501)
+    dashboard.add_argument("streamlit", nargs="*", help="further options for streamlit, after --")
+    dashboard.set_defaults(json=False)
     data = command("data", _data, "get a data set, or see which are here")
     data.add_argument("action", choices=("get", "list"))
     data.add_argument("name", nargs="?", choices=dataset_names())
@@ -334,6 +341,21 @@ def _reproduce(args: argparse.Namespace) -> tuple[Any, str]:
         for sentence in write_figures(report, progress.stage, args.data_dir):
             progress.say(sentence)
     return report.as_dict(), report.text()
+
+
+def _dashboard(args: argparse.Namespace) -> tuple[Any, str]:
+    if importlib.util.find_spec("streamlit") is None:
+        raise ValueError("Streamlit is not installed: pip install 'sae-explorer[dashboard]'")
+    print(f"The dashboard: http://127.0.0.1:{args.port}   (Ctrl-C stops it)", file=sys.stderr)
+    # Streamlit takes the settings beside app.py, whatever the working directory.
+    command = [sys.executable, "-m", "streamlit", "run", str(files.home() / "app.py"), "--server.port", str(args.port)]
+    command += args.streamlit
+    if os.name == "posix":  # Ctrl-C and a service manager then reach the server itself
+        os.execv(sys.executable, command)
+    done = subprocess.run(command)
+    if done.returncode:
+        raise OSError(f"the dashboard ended with exit code {done.returncode}")
+    return None, "the dashboard has ended"
 
 
 def _encode(args: argparse.Namespace) -> tuple[Any, str]:

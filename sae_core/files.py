@@ -12,6 +12,21 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def installed() -> bool:
+    """Whether this is the package as it was installed, not a checkout of the repository."""
+    return (_PACKAGE / "_bundled").is_dir()
+
+
+def home() -> Path:
+    """Where lies what comes with the program: app.py, pages/, ui/, checkpoints/ and results/.
+
+    In a checkout that is the repository, else a folder of the package, which nobody writes to.
+    """
+    return _PACKAGE / "_bundled" if installed() else _PACKAGE.parent
+
 
 class CheckpointError(Exception):
     """A checkpoint that is missing, damaged or does not fit; the message names the file."""

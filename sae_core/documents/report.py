@@ -12,7 +12,7 @@ import numpy as np
 from sae_core import files
 
 NAMES = ("ensemble", "intro", "experiment3")
-BUNDLED = Path(__file__).resolve().parents[2] / "results"
+BUNDLED = files.home() / "results"
 Value = float | int | str | list[float] | None
 
 

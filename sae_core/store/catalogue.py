@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sae_core import files
 from sae_core.files import CheckpointError, read_json
 
 CFG, WEIGHTS, METRICS, HISTORY = "cfg.json", "sae_weights.safetensors", "metrics.json", "history.jsonl"
@@ -26,10 +27,14 @@ def check_name(name: str) -> str:
 
 
 def stores() -> list[Path]:
-    """Where models are looked for by name: SAE_CHECKPOINTS, then the repository's checkpoints/."""
-    own = Path(__file__).resolve().parents[2] / "checkpoints"
+    """Where models are looked for by name, and where new ones go: into the first.
+
+    SAE_CHECKPOINTS, then the repository's checkpoints/. Where the program was installed there is no repository: then
+    ~/.sae-explorer/checkpoints, and the models that came with the package.
+    """
     given = os.environ.get("SAE_CHECKPOINTS")
-    return [Path(given), own] if given else [own]
+    own = [Path.home() / ".sae-explorer" / "checkpoints"] if files.installed() else []
+    return [*([Path(given)] if given else []), *own, files.home() / "checkpoints"]
 
 
 def find(spec: str | Path) -> tuple[Path, int | None]:

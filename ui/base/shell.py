@@ -8,9 +8,10 @@ from typing import Any
 
 import streamlit as st
 
+from sae_core import files
 from sae_core.datasets import DataError, dataset_info, dataset_names, default_data_dir, download_dataset
 from ui.base.models import models
-from ui.base.state import DEFAULT_MODEL, ROOT, Choice, chosen_feature
+from ui.base.state import DEFAULT_MODEL, Choice, chosen_feature
 from ui.base.url import in_session, take_url, write_url
 from ui.base.words import plain
 
@@ -68,7 +69,7 @@ def link(page: str, label: str, **options: Any) -> None:
 
 def _navigation() -> None:
     """Links to every page, in place of Streamlit's own, which would drop the choices."""
-    for page in ["app.py", *sorted(f"pages/{p.name}" for p in (ROOT / "pages").glob("*.py"))]:
+    for page in ["app.py", *sorted(f"pages/{p.name}" for p in (files.home() / "pages").glob("*.py"))]:
         name = re.sub(r"^\d+_", "", Path(page).stem).replace("_", " ")
         link(page, "Start" if page == "app.py" else name)
     st.divider()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from sae_core.measure.features import FeatureStats
 
 
-ROOT = Path(__file__).parents[2]
 DEFAULT_MODEL = "topk-1024-k50"
 EXAMPLE = 11
 """index of the image with which Draw and Steer open"""

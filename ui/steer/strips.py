@@ -10,6 +10,7 @@ from uuid import uuid4
 import numpy as np
 import streamlit as st
 
+from sae_core import files
 from sae_core.datasets import dataset_info
 from sae_core.files import CheckpointError
 from sae_core.steering.edits import Steering
@@ -217,7 +218,7 @@ def _importance(model: models.Model) -> np.ndarray | None:
     """What ablating each feature adds to each class's error [11, d_sae], where the bundled experiment 3 measured it."""
     from sae_core.documents.report import BUNDLED, read_report
 
-    if model.path.parent != state.ROOT / "checkpoints" or not model.name.startswith("exp3-kl-98-rho"):
+    if model.path.parent != files.home() / "checkpoints" or not model.name.startswith("exp3-kl-98-rho"):
         return None
     try:
         report = read_report(BUNDLED / "experiment3")
