@@ -10,6 +10,7 @@ import streamlit as st
 
 from sae_core import files
 from sae_core.datasets import DataError, dataset_info, dataset_names, default_data_dir, download_dataset
+from ui.base import chosen
 from ui.base.models import models
 from ui.base.state import DEFAULT_MODEL, Choice, chosen_feature
 from ui.base.url import in_session, take_url, write_url
@@ -76,18 +77,8 @@ def _navigation() -> None:
 
 
 def _select(key: str, label: str, options: list[str], default: str) -> str:
-    """A select box whose choice outlives the page (a widget's own state does not)."""
-    wanted = st.session_state.get(f"chosen_{key}")
-    if wanted not in options:
-        wanted = default if default in options else options[0]
-    # Set on every run: on the run after a page switch the old page's widget still answers to this key, but the
-    # new one would start at its first option.
-    st.session_state[f"widget_{key}"] = st.session_state[f"chosen_{key}"] = wanted
-    return st.selectbox(label, options, key=f"widget_{key}", on_change=_take_select, args=(key,))
-
-
-def _take_select(key: str) -> None:
-    st.session_state[f"chosen_{key}"] = st.session_state[f"widget_{key}"]
+    """A select box whose choice outlives the page."""
+    return str(st.selectbox(label, **chosen.by_widget(key, options, default)))
 
 
 def _offer_downloads(here: list[str]) -> None:
@@ -108,5 +99,5 @@ def _offer_downloads(here: list[str]) -> None:
                     bar.empty()
                     st.error(str(e))
                 else:
-                    st.session_state["chosen_data"] = name
+                    chosen.put("data", name)
                     st.rerun()

@@ -12,6 +12,7 @@ import streamlit as st
 from sae_core import files
 from sae_core.datasets import DataError, ImageSet, dataset_names, load_dataset
 from sae_core.reference import Picture, find_picture
+from ui.base import chosen
 from ui.base.models import Model
 from ui.base.url import in_session, write_url
 from ui.base.words import plain
@@ -54,16 +55,16 @@ class Choice:
         return load_dataset(self.data, split)
 
 
-def choose(**chosen: str | int | None) -> None:
+def choose(**choices: str | int | None) -> None:
     """Set model, data, image or feature for all pages, and write the URL."""
-    for key, value in chosen.items():
-        st.session_state[f"chosen_{key}"] = None if value is None else str(value)
+    for key, value in choices.items():
+        chosen.put(key, None if value is None else str(value))
     write_url()
 
 
 def _picture(data: str) -> Picture:
     """The chosen image; what the URL asks for and cannot be had is said, and the example shown instead."""
-    ref = st.session_state.get("chosen_image")
+    ref = chosen.get("image")
     if ref is not None:
         try:
             return find_picture(ref)
@@ -78,7 +79,7 @@ def _picture(data: str) -> Picture:
 
 def chosen_feature(model: Model) -> int | None:
     """The feature chosen now: a fragment that runs alone has an older `Choice`."""
-    value = st.session_state.get("chosen_feature")
+    value = chosen.get("feature")
     d_sae = model.info.config["d_sae"]
     if value is None:
         return None
@@ -86,7 +87,7 @@ def chosen_feature(model: Model) -> int | None:
         st.warning(
             f"There is no feature '{plain(value, 20)}': {model.name} has 0 to {d_sae - 1}.", icon=":material/warning:"
         )
-        st.session_state["chosen_feature"] = None
+        chosen.put("feature", None)
         return None
     return int(value)
 

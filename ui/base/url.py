@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ui.base import chosen
+
 _KEYS = ("model", "data", "image", "feature")
 
 
@@ -13,7 +15,7 @@ def in_url() -> dict[str, str]:
 
 
 def in_session() -> dict[str, str]:
-    return {k: v for k in _KEYS if (v := st.session_state.get(f"chosen_{k}")) is not None}
+    return {k: v for k in _KEYS if (v := chosen.get(k)) is not None}
 
 
 def take_url() -> None:
@@ -25,7 +27,7 @@ def take_url() -> None:
     there, written = in_url(), st.session_state.get("written_url")
     if there and there != written and (written is None or _by_history()):
         for key in _KEYS:
-            st.session_state[f"chosen_{key}"] = there.get(key)
+            chosen.put(key, there.get(key))
 
 
 def _by_history() -> bool:
@@ -35,7 +37,7 @@ def _by_history() -> bool:
 
 
 def write_url() -> None:
-    chosen = in_session()
-    st.session_state["written_url"] = chosen
-    if in_url() != chosen:
-        st.query_params.from_dict({k: v for k, v in st.query_params.items() if k not in _KEYS} | chosen)
+    now = in_session()
+    st.session_state["written_url"] = now
+    if in_url() != now:
+        st.query_params.from_dict({k: v for k, v in st.query_params.items() if k not in _KEYS} | now)

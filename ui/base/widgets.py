@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from sae_core.files import CheckpointError
+from ui.base import chosen
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -27,25 +28,14 @@ def kept(key: str, label: str, options: Mapping[str, str] | Sequence[str], defau
     options: what is chosen, and how it is shown where that is something else. default: the first.
     """
     names = options if isinstance(options, Mapping) else {name: name for name in options}
-    wanted = str(st.session_state.get(f"chosen_{key}"))
-    if wanted not in names:
-        wanted = default or next(iter(names))
-    st.session_state[f"widget_{key}"] = st.session_state[f"chosen_{key}"] = wanted
     st.segmented_control(
         label,
-        list(names),
-        key=f"widget_{key}",
         required=True,
         format_func=lambda o: names[o],
-        on_change=_keep,
-        args=(key,),
         label_visibility="collapsed",
+        **chosen.by_widget(key, list(names), default),
     )
-    return wanted
-
-
-def _keep(key: str) -> None:
-    st.session_state[f"chosen_{key}"] = st.session_state[f"widget_{key}"]
+    return str(chosen.get(key))
 
 
 def chart(key: str, figure: go.Figure, **options: Any) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from sae_core.datasets import DataError, dataset_info, default_data_dir, load_dataset
 from sae_core.measure.geometry import code_cosine
 from sae_core.measure.lists import LISTED, compare
-from ui.base import models, state, widgets
+from ui.base import chosen, models, state, widgets
 from ui.base.cache import shared
 from ui.base.widgets import chart, kept
 from ui.live.tiles import Tile, levels, picked, tiles
@@ -143,7 +143,7 @@ def key_tiles(choice: state.Choice, stats: FeatureStats, c: int, lists: list[np.
     """Class c's first key features as pictures; a click opens one on the Features page."""
     from ui.base.words import percent
 
-    by, what = st.session_state["chosen_ranking"], name(stats, c)
+    by, what = chosen.get("ranking"), name(stats, c)
     shown = []
     for f in lists[c][:KEY].tolist():
         number = f"mean {stats.class_means[f, c]:.2f}"
@@ -267,7 +267,7 @@ def _ink(picture: np.ndarray) -> str:
 
 
 def _ranking() -> str:
-    return RANKINGS[st.session_state["chosen_ranking"]]
+    return RANKINGS[chosen.get("ranking")]
 
 
 def _on(stats: FeatureStats) -> str:

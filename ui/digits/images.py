@@ -11,7 +11,7 @@ import streamlit as st
 
 from sae_core.datasets import dataset_info, default_data_dir, load_dataset
 from sae_core.measure.batchwise import Batchwise
-from ui.base import models, shell, state, words
+from ui.base import chosen, models, shell, state, words
 from ui.base.cache import read_only, shared
 from ui.base.widgets import kept, waiting
 from ui.digits.codes import _ink
@@ -64,8 +64,8 @@ def images(choice: state.Choice, c: int) -> None:
                 said, label = f"{quality.pearson[j]:.3f}", f"{label}: Pearson {quality.pearson[j]:.3f}"
                 label += f", MSE {quality.mse[j]:.4f}"
             ref = f"{choice.data}-{split}-{i}"
-            chosen = st.session_state.get("chosen_image")
-            shown.append(Tile(said, label, levels=levels(found.x[i]), value=ref, chosen=ref == chosen))
+            taken = chosen.get("image")
+            shown.append(Tile(said, label, levels=levels(found.x[i]), value=ref, chosen=ref == taken))
         tiles("digit-images", choice.model, shown, _take_image, label=f"Images of the {what}", size=60)
         if quality is not None:
             _reconstructions(choice, found.x[where[start:stop]], shown)
@@ -75,10 +75,10 @@ def images(choice: state.Choice, c: int) -> None:
 def _pages(key: str, n: int, size: int) -> tuple[int, int]:
     """Which of n images are shown, as a range, with buttons that turn the page; each list keeps its own place."""
     pages = -(-n // size)
-    at = min(st.session_state.get(f"page-{key}", 0), pages - 1)
+    at = min(chosen.get(f"page-{key}", 0), pages - 1)
 
     def turn(by: int) -> None:
-        st.session_state[f"page-{key}"] = (at + by) % pages
+        chosen.put(f"page-{key}", (at + by) % pages)
 
     start, stop = at * size, min(n, (at + 1) * size)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

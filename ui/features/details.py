@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from sae_core.datasets import dataset_info
-from ui.base import models, shell, state, words
+from ui.base import chosen, models, shell, state, words
 from ui.base.cache import shared
 from ui.base.widgets import chart, over
 from ui.base.words import percent
@@ -161,7 +161,7 @@ def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
         return
     images = choice.images(stats.split)
     names = dataset_info(stats.dataset).class_names
-    chosen, shown = st.session_state.get("chosen_image"), []
+    taken_ref, shown = chosen.get("image"), []
     for i, value in zip(stats.top_indices[f, :TOP_IMAGES].tolist(), stats.top_values[f], strict=False):
         if 0 <= i < len(images):
             ref, name = f"{stats.dataset}-{stats.split}-{i}", names[int(images.labels[i])]
@@ -172,7 +172,7 @@ def _top_images(choice: state.Choice, f: int, stats: FeatureStats) -> None:
                     label,
                     levels=levels(images.x[i]),
                     value=ref,
-                    chosen=ref == chosen,
+                    chosen=ref == taken_ref,
                 )
             )
     tiles("top-images", choice.model, shown, _take_image, label=f"Top images of feature {f}", size=50)

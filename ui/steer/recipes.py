@@ -13,7 +13,7 @@ from sae_core.datasets import DataError, dataset_info, dataset_names, default_da
 from sae_core.steering import recipes
 from sae_core.steering.edits import Steering
 from sae_core.steering.recipes import Recipe
-from ui.base import models, state, words
+from ui.base import chosen, models, state, words
 from ui.steer.shelf import drop, put, read, refused, shelf
 from ui.steer.strips import set_edits, steering
 
@@ -99,7 +99,7 @@ def use(recipe: Recipe) -> None:
 
 def _now(key: str) -> str | None:
     """What is chosen, also before a page has read its address."""
-    return st.session_state.get(f"chosen_{key}") or st.query_params.get(key)
+    return chosen.get(key) or st.query_params.get(key)
 
 
 def _example(ref: str | None, data: str | None) -> str:

@@ -1,0 +1,78 @@
+"""What is chosen on a page stays chosen beyond it, and there is one way to keep it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.test_pages import open_page
+from ui.base import chosen
+
+pytestmark = pytest.mark.without_mnist
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("page", "widget", "name", "value"),
+    [
+        ("1_Draw", "selectbox", "model", "relu-l1-1024"),
+        ("4_Digits", "selectbox", "data", "digits"),
+        ("4_Digits", "segmented_control", "digit", "3"),
+        ("4_Digits", "segmented_control", "ranking", "mean"),
+        ("4_Digits", "segmented_control", "images_order", "worst"),
+        ("4_Digits", "segmented_control", "per_digit", "10"),
+        ("7_Experiments", "segmented_control", "experiment", "intro"),
+        ("7_Experiments", "segmented_control", "subject-ensemble", "Training"),
+    ],
+)
+def test_a_choice_by_a_widget_is_there_again_after_another_page(page: str, widget: str, name: str, value: str) -> None:
+    def shown(at: AppTest) -> Any:
+        assert not at.exception, at.exception
+        return getattr(at, widget)(f"widget_{name}")
+
+    at = open_page(f"pages/{page}.py", data="digits" if name == "model" else "mnist")
+    shown(at).set_value(value).run()
+    for other in ("pages/2_Features.py", "app.py"):
+        at.switch_page(other).run()
+        assert not at.exception, at.exception
+        at.switch_page(f"pages/{page}.py").run()
+        assert shown(at).value == value
+        assert at.session_state[f"chosen_{name}"] == value
+
+
+def test_the_page_of_images_is_there_again_after_another_page() -> None:
+    def shown(at: AppTest) -> str:
+        return next(c.value for c in at.caption if re.match(r"[\d,]+ to [\d,]+ of", c.value))
+
+    at = open_page("pages/4_Digits.py", data="digits")
+    first = shown(at)
+    at.button("images-after").click().run()
+    second = shown(at)
+    assert second != first
+    at.switch_page("pages/2_Features.py").run()
+    at.switch_page("pages/4_Digits.py").run()
+    assert shown(at) == second
+
+
+def test_what_is_no_longer_offered_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    session: dict[str, Any] = {}
+    monkeypatch.setattr(chosen.st, "session_state", session)
+    assert chosen.among("x", ["a", "b"], "b") == "b"
+    assert chosen.among("x", ["a", "b"], "not here") == chosen.among("x", ["a", "b"]) == "a"
+    chosen.put("x", "c")
+    assert chosen.among("x", ["a", "b"], "b") == "b"
+    asked = chosen.by_widget("x", ["c", "a"])
+    assert session[asked["key"]] == chosen.get("x") == "c"
+    session[asked["key"]] = "a"  # as Streamlit does when a person chooses
+    asked["on_change"](*asked["args"])
+    assert chosen.get("x") == chosen.among("x", ["c", "a"]) == "a"
+
+
+def test_only_one_module_knows_how_a_choice_is_kept() -> None:
+    for path in (ROOT / "ui").rglob("*.py"):
+        if path != Path(chosen.__file__) and path.name != "pad.py":
+            assert not re.search(r"""["'](chosen|widget)_""", path.read_text(encoding="utf-8")), path
