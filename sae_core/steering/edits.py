@@ -206,8 +206,10 @@ class Steering:
     """one of `sae_core.steering.MODES`"""
     solo: list[int] | None = None
     """the only features that stay; None: all"""
-    push: str | None = None
-    """changes when these edits were made by Python (`set_edits`): the browser then takes them over"""
+    message: int | None = None
+    """number of the browser's message that they are from"""
+    push: int | None = None
+    """number of Python's last change of them (`set_edits`), which the browser takes over"""
 
     @property
     def meant(self) -> dict[int, float | Edit]:

@@ -32,19 +32,19 @@ IMAGE = "digits-test-3"
 # Writes down every question to Python and every answer, in the order in which they come.
 LISTEN = f"""() => {{
   globalThis.__heard = [];
-  for (const link of {STATE}.links.values()) {{
-    let {{ ask, sent }} = link;
-    const heard = (want) => {{ __heard.push(["asked", want.seq]); ask(want); }};
-    Object.defineProperty(link, "ask", {{ get: () => heard, set: (next) => {{ ask = next; }} }});
-    Object.defineProperty(link, "sent", {{ get: () => sent, set: (next) => {{
-      if (sent && !next) __heard.push(["answered", sent.seq]);
-      sent = next;
-    }} }});
+  for (const [id, link] of {STATE}.links) if (id.startsWith("part-")) {{
+    const {{ hear }} = Object.getPrototypeOf(link);
+    link.hear = (answer, mount) => {{
+      const {{ send }} = mount;
+      mount.send = (name, value) => {{ __heard.push(["asked", value.seq]); send(name, value); }};
+      __heard.push(["answered", answer.seq]);
+      return hear.call(link, answer, mount);
+    }};
   }}
 }}"""
 KNOWN = f"""name => {{
-  const {{ models, links }} = {STATE}, id = [...models.keys()].find((id) => id.startsWith(name));
-  return [Array.from(links.get(id).x), models.get(id).n];
+  const {{ models, questions }} = {STATE}, id = [...models.keys()].find((id) => id.startsWith(name));
+  return [Array.from(questions.get(id).answered.x), models.get(id).n];
 }}"""
 
 HAS_PICTURE = """img => {
@@ -148,7 +148,7 @@ def test_the_browser_keeps_the_rows_that_came_last(page: Page, app: str, large: 
         [*range(100, 400), *range(3000, 3500)],
         list(range(2, 4200, 300)),
     ]
-    messages = [base64.b64encode(part(model, features, 0)).decode() for features in came]
+    messages = [base64.b64encode(part(model, features)).decode() for features in came]
     import_modules(page, "live/arithmetic", "live/bytes", "live/models")
     names, rows, b, w = page.evaluate(ROWS, messages)
     wanted = set(came[3])

@@ -36,9 +36,9 @@ test("a packed model", () => {
 
 test("a part of a model", () => {
   const head = { id: "m", d_in: 1, d_sae: 50, select: "topk", k: 2, threshold: 0, relu: false, reader: null, painter: null };
-  const bytes = packed({ ...head, features: [4, 9], answers: 3 }, [ONE, TWO, TWO, ONE], [5, 6, 7]);
+  const bytes = packed({ ...head, features: [4, 9], answer: { seq: 3 } }, [ONE, TWO, TWO, ONE], [5, 6, 7]);
   const { parts, n, d_sae, W, D, b, c } = unpack(bytes);
-  assert.equal(header(bytes).head.answers, 3);
+  assert.equal(header(bytes).head.answer.seq, 3);
   assert.deepEqual([parts?.names, [...(parts?.place ?? [])], n, d_sae], [[4, 9], [[4, 0], [9, 1]], 2, 50]);
   assert.deepEqual([W, D, b, c], [f32(1, 2), f32(2, 1), f32(5, 6), f32(7)]);
 });

@@ -5,13 +5,14 @@ import { fromBase64, toBase64 } from "../live/bytes.js";
 import { able, find, keepKeys, steady } from "../live/dom.js";
 import { readPicture } from "../live/files.js";
 import { live } from "../live/frames.js";
+import { about, linkOf, through } from "../live/link.js";
 import { mounting } from "../live/mount.js";
-import { toPython } from "../live/python.js";
 import { shared } from "../live/shared.js";
 import { RASTER, Raster, Strokes } from "./strokes.js";
 import { results } from "./results.js";
 import { TAKE } from "./take.js";
 
+/** @import { About, Answer } from "../live/link.js" */
 /** @import { Send } from "../live/mount.js" */
 /** @import { Data as ResultData } from "./results.js" */
 /** @import { Point } from "./strokes.js" */
@@ -19,35 +20,29 @@ import { TAKE } from "./take.js";
 /**
  * @typedef {object} Message
  * @property {string} id of the pad
- * @property {number} seq of the drawing that Python answered last
- * @property {{ key: string | null, levels: string, from: number | null }} picture the one that is chosen: its name, its
- *   8-bit levels, and the number of the drawing that it was made of; key null: none
- * @property {{ seq: number, why: string }} [refused] a dropped picture that Python could not read
+ * @property {{ key: string | null, levels: string, from: number | null, push: number | null }} picture the one that is
+ *   chosen: its name, its 8-bit levels, and where it is from (see link.js); key null: none
  */
-/** @typedef {Message & ResultData} Data */
+/** @typedef {Message & Answer & ResultData} Data */
 
 /**
  * A pad as it outlives its elements: a remount, a page switch or a lost connection takes no stroke away.
  * @typedef {object} Pad
  * @property {Strokes} drawn
- * @property {string | null} key the picture that Python has of this pad
- * @property {number} seq of the last drawing
- * @property {number} at the drawing that was the last one when the pad was the picture `key`
- * @property {number} replaced up to which drawing nothing of it is in the pad any more
- * @property {number} heard the drawing that Python answered last
- * @property {{ seq: number, width: number, height: number, px: string } | null} dropped a picture file on its way to Python
+ * @property {string | null} [key] the picture that Python has of this pad; undefined: it has not answered yet
+ * @property {About} thing
+ * @property {boolean} heavy whether a dropped file is in the component's state
  */
 
 /** @type {Map<string, Pad>} by data.id */
 const pads = shared("pads", () => new Map());
-const PATIENCE = 5000; // ms to wait for Python's first answer, then twice as long each time
 
 export default mounting(".draw", (root) => {
   const canvas = find(root, ".pad", HTMLCanvasElement), pen = find(root, ".pen"), cursor = find(root, ".cursor");
   const button = (/** @type {string} */ name) => find(root, name, HTMLButtonElement);
   const undo = button(".undo"), redo = button(".redo"), clear = button(".clear"), eraser = button(".eraser");
   const brush = find(root, ".brush", HTMLInputElement), refused = find(root, ".refused");
-  const raster = new Raster(canvas), host = /** @type {ShadowRoot} */ (root.getRootNode()).host ?? root;
+  const raster = new Raster(canvas);
   /** @type {Data} */
   let data;
   /** @type {Send} */
@@ -186,9 +181,11 @@ export default mounting(".draw", (root) => {
     if (drawn.pointer !== null) return;
     try {
       const picture = await readPicture(event.dataTransfer?.files[0]);
-      pad.dropped = { seq: ++pad.seq, ...picture };
       refuse("");
-      release();
+      linkOf(data.id).say(() => {
+        pad.heavy = true;
+        return ["dropped", picture];
+      }, pad.thing);
     } catch (error) {
       refuse(error instanceof Error ? error.message : `${error}`);
     }
@@ -202,53 +199,32 @@ export default mounting(".draw", (root) => {
   }
   keepKeys(root.querySelectorAll(".tools button, .tools input, summary"));
 
-  // ---- to Python and back: one drawing under way, the newest wins. Python gets the drawing on release; what it answers
-  // (data.seq) frees the way for the next one. What it has not answered is sent again: after some seconds, and by the next
-  // mount of the pad.
-
-  /** @type {number | null} the drawing that is under way, from this mount */
-  let sent = null;
-  let timer = 0, patience = PATIENCE;
+  // ---- to Python and back
 
   /** @param {Event} event */
   function changed(event) {
-    pad.seq++;
     refuse("");
     frame(event);
-    release();
+    say();
   }
-  // Whether there is a drawing that Python has not answered. One that was replaced by another picture is not missed.
-  const owed = () => pad.seq > Math.max(data.seq, pad.replaced);
-  function release() {
-    if (sent !== null || !owed()) return;
-    sent = pad.seq;
-    timer = setTimeout(() => { sent = null; patience = Math.min(2 * patience, 60_000); release(); }, patience);
-    if (pad.dropped?.seq === sent) {
-      const { dropped } = pad;
-      toPython(() => send("dropped", dropped), host);
-      return;
-    }
-    const prepared = raster.input(drawn), raw = drawn.strokes.length > 0, { base } = drawn;
-    const drawing = {
-      seq: pad.seq,
-      empty: prepared === null,
-      side: raw ? RASTER : 28,
-      px: prepared === null ? "" : toBase64(raw || !base ? raster.gray : base),
-      ref: raw ? null : drawn.ref, // the picture that this was loaded as
-    };
-    toPython(() => send("drawing", drawing), host);
-  }
-  function answered() {
-    clearTimeout(timer);
-    sent = null;
-    patience = PATIENCE;
+  function say() {
+    pad.key = undefined;
+    linkOf(data.id).say(() => {
+      const prepared = raster.input(drawn), raw = drawn.strokes.length > 0, { base } = drawn;
+      return ["drawing", {
+        empty: prepared === null,
+        side: raw ? RASTER : 28,
+        px: prepared === null ? "" : toBase64(raw || !base ? raster.gray : base),
+        ref: raw ? null : drawn.ref, // the picture that this was loaded as
+      }];
+    }, pad.thing);
   }
   /** A chosen picture into the pad, to be drawn on. Undo brings back what it took away. @param {Data["picture"]} picture */
   function load({ key, levels }) {
     lift();
     if (!drawn.empty) drawn.remember();
     Object.assign(drawn, { base: key === null ? null : fromBase64(levels), ref: key, strokes: [], pointer: null });
-    Object.assign(pad, { key, at: pad.seq, replaced: pad.seq });
+    pad.key = key;
     raster.redraw(drawn);
   }
 
@@ -256,34 +232,23 @@ export default mounting(".draw", (root) => {
   function update(next, { setStateValue }) {
     data = next;
     send = setStateValue;
-    const { id, seq } = data;
-    if (!pads.has(id)) {
-      pads.set(id, { drawn: new Strokes(), key: null, seq, at: seq, replaced: seq, heard: seq, dropped: null });
-    }
-    const here = /** @type {Pad} */ (pads.get(id)), other = pad !== here;
+    const { id, picture } = data, link = linkOf(id), { key, from } = picture;
+    const here = pads.get(id) ?? { drawn: new Strokes(), thing: about(), heavy: false }, other = pad !== here;
+    pads.set(id, here);
     pad = here;
     drawn = pad.drawn;
-    pad.seq = Math.max(pad.seq, seq);
-    // `from` is the drawing this picture was made of: our own, or one that has been overtaken, is not loaded again; one
-    // that another picture has replaced here is.
-    const { key, from } = data.picture, before = pad.key;
-    if (data.refused?.seq === pad.seq) pad.at = pad.seq; // it never came into the pad
-    // Python has had our last drawing, and has another picture: somebody stepped back.
-    const overruled = from === null && seq >= pad.seq && pad.seq > pad.at;
-    // A server that started anew has the picture of the address, which may be older than what is owed to it.
-    if (seq < pad.heard && owed()) pad.key = key;
-    pad.heard = seq;
-    if (overruled || (key !== pad.key && (from === null || from <= pad.replaced))) load(data.picture);
-    else if (other) raster.redraw(drawn);
-    if (from !== null && from === pad.seq) Object.assign(pad, { key, at: pad.seq });
-    if (sent !== null && seq >= sent) answered();
-    if (pad.dropped && seq >= pad.dropped.seq) {
-      pad.dropped = null;
-      toPython(() => send("dropped", null), host); // every message would carry it along
+    if (other) raster.redraw(drawn);
+    const news = link.hear(data, through(root, setStateValue), pad.thing, picture), verdict = news?.verdict;
+    if (verdict === "take") load(picture);
+    else if (verdict === "passed") drawn.past.push({ base: key === null ? null : fromBase64(picture.levels), ref: key, strokes: [] });
+    else if (verdict === "tell" && key !== pad.key) say();
+    if (from !== null && from === pad.thing.seq) pad.key = key;
+    if (news?.answered && pad.heavy) {
+      pad.heavy = false;
+      link.clear("dropped"); // every message would carry it along
     }
-    if (data.refused?.seq === pad.seq) refuse(data.refused.why);
-    else if (other || data.picture.key !== before) refuse("");
-    release();
+    if (news?.refused) refuse(news.refused);
+    else if (other || verdict === "take") refuse("");
     tools();
     shown.update(data);
     frame();
@@ -296,10 +261,10 @@ export default mounting(".draw", (root) => {
       window.removeEventListener("pointerup", up);
       window.removeEventListener("pointercancel", up);
       shown.unmount();
-      clearTimeout(timer);
-      if (drawn && drawn.pointer !== null) { // half a stroke is a change too: the next mount sends it
+      linkOf(data.id).leave(through(root, send));
+      if (drawn.pointer !== null) { // half a stroke is a change too: the next mount sends it
         drawn.pointer = null;
-        pad.seq++;
+        say();
       }
     },
   };

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ import streamlit as st
 from sae_core import reference
 from sae_core.datasets import DataError
 from sae_core.pictures.prepare import EmptyPicture, PictureError, prepare, prepare_pixels
-from ui.base import state
+from ui.base import state, words
+from ui.live import link
 from ui.live.component import component
 from ui.live.judge import Judge
 
@@ -28,44 +28,39 @@ def take_drawing() -> None:
     The picture is prepared here, by Python, from the pad's or the file's own pixels; what the browser showed is not
     used.
     """
-    drawing, dropped = (state.component_value(KEY, name) for name in ("drawing", "dropped"))
-    value: Any = max((v for v in (drawing, dropped) if v), key=_seq, default=None)
-    # Of both, what was taken already or is older: a drawing that a dropped picture replaced stays where it was sent.
-    if value is None or _seq(value) <= st.session_state.get("draw_seq", 0):
-        return
-    refused = None
-    try:
-        if value is dropped:
-            # No `draw_ref`: the pad does not have this picture yet.
-            state.choose(image=reference.drawn(_dropped(value), "your upload").ref)
-        else:
-            _take_drawn(value)
-    except PictureError as e:  # said beside the pad as long as this picture is there
-        refused = {"seq": value["seq"], "why": str(e), "beside": st.session_state.get("chosen_image")}
-    except (KeyError, TypeError, ValueError, binascii.Error) as e:
-        st.warning(f"The drawing could not be read, so the picture before it stays: {e}", icon=":material/warning:")
-    st.session_state["draw_refused"] = refused
-    # Last, as Streamlit may end this run at any use of its state when a newer message waits: the drawing of a run that
-    # came no further than this is taken, or sent, again.
-    st.session_state["draw_seq"] = value["seq"]
+    if problem := link.take(KEY, drawing=_take_drawn, dropped=_take_dropped):
+        st.warning(
+            f"The drawing could not be read, so the picture before it stays: {words.plain(problem)}",
+            icon=":material/warning:",
+        )
 
 
-def _seq(value: Any) -> int:
-    seq = value.get("seq") if isinstance(value, dict) else None
-    return seq if isinstance(seq, int) else 0
-
-
-def _take_drawn(value: dict[str, Any]) -> None:
+def _take_drawn(message: link.Message) -> None:
     st.session_state["draw_emptied"] = False
     try:
-        x = _prepared(value)
+        x = _prepared(message)
     except EmptyPicture:
         # Nothing is chosen now: the other pages show their example, the pad stays empty until another is chosen.
-        state.choose(image=None)
+        ref = None
         st.session_state["draw_emptied"] = True
     else:
-        st.session_state["draw_ref"] = _named(value, x) or reference.drawn(x, "your drawing").ref
-        state.choose(image=st.session_state["draw_ref"])
+        ref = _named(message, x) or reference.drawn(x, "your drawing").ref
+    state.choose(image=ref)
+    _note(ref, message["seq"])
+
+
+def _take_dropped(message: link.Message) -> None:
+    try:
+        x = _dropped(message)
+    except PictureError as e:
+        raise link.Refused(str(e)) from e
+    state.choose(image=reference.drawn(x, "your upload").ref)  # the pad does not have this picture yet: `draw` says so
+
+
+def _note(key: str | None, message: int | None, push: int | None = None) -> None:
+    """Keep which picture the pad has, and where from; `key` None: it is empty."""
+    before = st.session_state.get("draw_pad", {})
+    st.session_state["draw_pad"] = {"key": key, "from": message, "push": push or before.get("push")}
 
 
 def _dropped(value: dict[str, Any]) -> np.ndarray:
@@ -110,27 +105,20 @@ def is_empty() -> bool:
 
 def draw(choice: state.Choice, asked: Judge | None = None) -> None:
     """Mount the pad with the chosen picture and model, and the bars of the classifier that is asked."""
-    picture = choice.picture
-    empty = is_empty()
-    own = picture.ref == st.session_state.get("draw_ref")
-    if not own:  # the pad shows another picture now; the drawing before it would have to be loaded again
-        st.session_state["draw_ref"] = None
-    seq = st.session_state.get("draw_seq", 0)
+    picture, empty = choice.picture, is_empty()
+    key = None if empty else picture.ref
+    if "draw_pad" not in st.session_state:
+        _note(key, None)
+    elif st.session_state["draw_pad"]["key"] != key:  # another was chosen than the pad has
+        with link.push(KEY) as made:
+            _note(key, None, made)
     data: dict[str, Any] = {
         "id": KEY,
-        "seq": seq,
+        **link.answer(KEY),
         "model": choice.model.id,
-        # An empty pad is an answer to its own clearing: it has no picture, and none is loaded into it again.
-        "picture": {
-            "key": None if empty else picture.ref,
-            "levels": "" if empty else picture.levels,
-            "from": seq if own or empty else None,
-        },
+        "picture": {**st.session_state["draw_pad"], "levels": "" if empty else picture.levels},
         "judge": None if asked is None else asked.data(),
     }
-    refused = st.session_state.get("draw_refused")
-    if refused and refused["beside"] == st.session_state.get("chosen_image"):
-        data["refused"] = refused
     if (stats := choice.statistics) is not None:
         data["frequency"] = np.round(stats.frequency, 4).tolist()
         data["where"] = f"{stats.dataset}/{stats.split} (n = {stats.n:,})"

@@ -29,7 +29,7 @@ function halves() {
 
 /**
  * What Python says of packed weights, in front of them: what a Model says of itself, but for its matrices and biases,
- * and of a part of a model its `features` and the number of the question that it `answers`.
+ * and of a part of a model its `features` and, as its `answer`, what the link is to hear with it.
  * @param {Uint8Array} bytes uint32 length of a JSON header, the header, the weights
  * @returns {{ head: Record<string, any>, at: number }} the header, and where the weights begin
  */
@@ -46,7 +46,7 @@ export function header(bytes) {
  * @returns {Model}
  */
 export function unpack(bytes) {
-  const { head: { features: names, answers: _, ...head }, at: start } = header(bytes);
+  const { head: { features: names, answer: _, ...head }, at: start } = header(bytes);
   const half = shared("halves", halves), view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { d_in } = head, n = names ? names.length : head.d_sae;
   /** @type {Layer[]} */

@@ -3,19 +3,14 @@
  * Python for what they need.
  */
 
+import { through } from "./link.js";
 import { putModel } from "./models.js";
-import { serve } from "./parts.js";
-import { shared } from "./shared.js";
 
 /** @import { Component } from "./mount.js" */
 
-/** @type {WeakSet<HTMLElement | ShadowRoot>} */
-const seen = shared("seen", () => new WeakSet());
-
 /** @param {Component<Uint8Array>} component */
 export default function ({ data, parentElement, setStateValue }) {
-  const model = putModel(data), host = parentElement instanceof ShadowRoot ? parentElement.host : parentElement;
+  const model = putModel(data, through(parentElement, setStateValue));
+  const host = parentElement instanceof ShadowRoot ? parentElement.host : parentElement;
   host.setAttribute("data-model", model.id);
-  if (model.parts) serve(model.id, (want) => setStateValue("want", want), !seen.has(parentElement));
-  seen.add(parentElement);
 }

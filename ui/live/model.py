@@ -7,7 +7,6 @@ which latents it activates, and sends those.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,8 +15,9 @@ import numpy as np
 import streamlit as st
 
 from sae_core.files import CheckpointError
-from ui.base import models, state
+from ui.base import models
 from ui.base.cache import shared
+from ui.live import link
 from ui.live.component import component
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def put_model(model: models.Model, every_row: bool = False) -> None:
         said.caption(f"Sending all {d_sae:,} features to your browser …")
     try:
         if d_sae > MOST and not every_row:
-            part(model, [], 0)  # what is wrong with the model is said of the page, not within the fragment
+            part(model, [])  # what is wrong with the model is said of the page, not within the fragment
             _in_parts(model)
         else:
             mount(model.id, _packed(model))
@@ -110,21 +110,21 @@ def mount(model_id: str, data: bytes) -> None:
 def _in_parts(model: models.Model) -> None:
     """Answer what the browser asks of a model that is too large to send; only this runs again for it."""
     key = f"part-{model.id}"
-    seq, features = 0, []
-    want: Any = state.component_value(key, "want")
-    if want:
-        try:
-            seq, features = int(want["seq"]), _wanted(model, want)
-        except (KeyError, TypeError, ValueError, binascii.Error) as e:
-            st.warning(f"The browser asked for something that cannot be read: {e}", icon=":material/warning:")
-    _model(key=key, data=part(model, features, seq), height=1, on_want_change=lambda: None)
+
+    def find(want: link.Message) -> None:
+        st.session_state[f"{key}-rows"] = _wanted(model, want)
+
+    if problem := link.take(key, want=find):
+        st.warning(f"The browser asked for something that cannot be read: {problem}", icon=":material/warning:")
+    data = part(model, st.session_state.get(f"{key}-rows", []), link.answer(key))
+    _model(key=key, data=data, height=1, on_want_change=lambda: None)
 
 
-def part(model: models.Model, features: list[int], answers: int) -> bytes:
-    """The columns of W and rows of D of these features, packed; `answers`: the number of the question."""
+def part(model: models.Model, features: list[int], answer: dict[str, Any] | None = None) -> bytes:
+    """The columns of W and rows of D of these features, packed; `answer`: what the link is to hear with them."""
     form, d_sae = _form(model), model.info.config["d_sae"]
     some = replace(form, W=form.W[:, features], b=form.b[features], D=form.D[features])
-    return pack(some, model.id, d_sae=d_sae, features=features, answers=answers)
+    return pack(some, model.id, d_sae=d_sae, features=features, answer=answer)
 
 
 def _wanted(model: models.Model, want: dict[str, Any]) -> list[int]:

@@ -5,6 +5,7 @@ import { answered, joined } from "./parts.js";
 import { shared } from "./shared.js";
 
 /** @import { Model } from "./arithmetic.js" */
+/** @import { Mount } from "./link.js" */
 /** @typedef {(model: Model) => void} Taker */
 
 /** @type {Map<string, Model>} */
@@ -15,14 +16,15 @@ const waiting = shared("waiting", () => new Map());
 /**
  * Keep the model, or the part of one, that Python packed, and hand it to all who want it.
  * @param {Uint8Array} bytes see `unpack`
+ * @param {Mount | null} mount through which Python is asked for more of it
  * @returns {Model}
  */
-export function putModel(bytes) {
-  const { head: { id, answers } } = header(bytes), here = models.get(id);
+export function putModel(bytes, mount = null) {
+  const { head: { id, answer } } = header(bytes), here = models.get(id);
   if (here && !here.parts) return here;
   const found = unpack(bytes), model = found.parts ? joined(here, found) : found;
   models.set(id, model);
-  if (model.parts) answered(id, answers);
+  if (model.parts && mount) answered(id, answer, mount);
   for (const take of [...(waiting.get(id) ?? [])]) take(model);
   return model;
 }

@@ -5,38 +5,37 @@
 
 import { place } from "./arithmetic.js";
 import { toBase64 } from "./bytes.js";
-import { toPython } from "./python.js";
+import { linkOf } from "./link.js";
 import { shared } from "./shared.js";
 
 /** @import { Model } from "./arithmetic.js" */
+/** @import { Answer, Mount } from "./link.js" */
 /** @typedef {{ x: Float64Array, features: number[] }} Question a picture, and features that it does not need */
-/** @typedef {{ seq: number, x: string, features: number[] }} Asked a question as Python gets it */
 
 /**
- * @typedef {object} Link how parts of one model come
- * @property {((question: Asked) => void) | null} ask
- * @property {number} seq of the last question
- * @property {(Question & { seq: number, at: number }) | null} sent the question that is under way
- * @property {Question | null} next the one after it
- * @property {Float64Array | null} x the picture that was answered last
+ * What was asked of one model.
+ * @typedef {object} Asked
+ * @property {Question | null} last
+ * @property {Question | null} sent the question that is under way, or was last
+ * @property {Question | null} answered
  */
 
 const OLDER_ROWS = 1024; // kept beside those that came last
-const PATIENCE_MS = 5000; // after which an answer counts as lost
 
-/** @type {Map<string, Link>} by the model's id */
-const links = shared("links", () => new Map());
+/** @type {Map<string, Asked>} by the model's id */
+const questions = shared("questions", () => new Map());
 const came = shared("came", () => ({ messages: 0 }));
 
-/** @param {string} id @returns {Link} */
-function linkOf(id) {
-  let link = links.get(id);
-  if (!link) links.set(id, (link = { ask: null, seq: 0, sent: null, next: null, x: null }));
-  return link;
+/** @param {string} id @returns {Asked} */
+function askedOf(id) {
+  const asked = questions.get(id) ?? { last: null, sent: null, answered: null };
+  questions.set(id, asked);
+  return asked;
 }
 
-/** @param {Float64Array | null} a @param {Float64Array} b */
-const same = (a, b) => a !== null && a.every((v, i) => v === b[i]);
+/** Whether a question asks all that another does. @param {Question | null} question @param {Question} other */
+const covers = (question, { x, features }) =>
+  question !== null && question.x.every((v, i) => v === x[i]) && features.every((f) => question.features.includes(f));
 
 /**
  * What a model has after more of it came: the rows that came last and, beside them, the newest of those before.
@@ -76,46 +75,29 @@ export function joined(here, more) {
  */
 export function knows(model, x, features = []) {
   if (!model.parts) return true;
-  const link = linkOf(model.id), missing = features.filter((f) => place(model, f) === undefined);
-  if (same(link.x, x) && !missing.length) return true;
-  /** @param {Question | null} question */
-  const asks = (question) => question && same(question.x, x) && missing.every((f) => question.features.includes(f));
-  link.next = asks(link.sent) ? null : { x: Float64Array.from(x), features: missing };
-  post(link);
+  const asked = askedOf(model.id), missing = features.filter((f) => place(model, f) === undefined);
+  const question = { x: Float64Array.from(x), features: missing };
+  if (!missing.length && covers(asked.answered, question)) return true;
+  if (covers(asked.last, question)) return false;
+  asked.last = question;
+  linkOf(`part-${model.id}`).say(() => {
+    if (covers(asked.answered, question)) { // by the one that was under way
+      asked.last = null;
+      return null;
+    }
+    asked.sent = question;
+    return ["want", { features: missing, x: toBase64(new Uint8Array(Float32Array.from(x).buffer)) }];
+  });
   return false;
 }
 
 /** The picture whose code a model in parts can tell now; null before the first. @param {Model} model */
-export const known = (model) => linkOf(model.id).x;
+export const known = (model) => askedOf(model.id).answered?.x ?? null;
 
-/** @param {Link} link */
-function post(link) {
-  if (!link.ask || !link.next || (link.sent && performance.now() - link.sent.at < PATIENCE_MS)) return;
-  link.sent = { ...link.next, seq: ++link.seq, at: performance.now() };
-  link.next = null;
-  const { ask, sent: { seq, x, features } } = link;
-  const question = { seq, features, x: toBase64(new Uint8Array(Float32Array.from(x).buffer)) };
-  toPython(() => ask(question));
-}
-
-/** Python answered the question of that number. @param {string} id @param {number} seq */
-export function answered(id, seq) {
-  const link = linkOf(id);
-  if (link.sent?.seq !== seq) return;
-  link.x = link.sent.x;
-  link.sent = null;
-  post(link);
-}
-
-/**
- * How Python is asked for parts of a model.
- * @param {string} id
- * @param {(question: Asked) => void} ask
- * @param {boolean} anew through another element than before, where nothing is under way
- */
-export function serve(id, ask, anew) {
-  const link = linkOf(id);
-  link.ask = ask;
-  if (anew && link.sent) { link.next ??= link.sent; link.sent = null; }
-  post(link);
+/** What the link is to hear came with parts of a model, through that mount. @param {string} id @param {Answer} answer @param {Mount} mount */
+export function answered(id, answer, mount) {
+  const asked = askedOf(id), news = linkOf(`part-${id}`).hear(answer, mount);
+  if (!news?.answered || news.refused !== null) return;
+  asked.answered = asked.sent;
+  if (asked.last === asked.sent) asked.last = null;
 }

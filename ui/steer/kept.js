@@ -1,5 +1,6 @@
 /** Edits outlive their elements: a rerun, a remount, a page switch or a lost connection takes none away. */
 
+import { about } from "../live/link.js";
 import { shared } from "../live/shared.js";
 import { Edits } from "./edits.js";
 
@@ -18,8 +19,7 @@ export class Kept extends Edits {
   n = 30; // of them
   /** @type {number | null | undefined} the wall's feature that got a strip; undefined: not yet looked at */
   took = undefined;
-  /** @type {string | null} Python's last push */
-  push = null;
+  thing = about();
 }
 
 /** @type {Map<string, Kept>} by picture and model */

@@ -14,7 +14,7 @@ from sae_core.steering import recipes
 from sae_core.steering.edits import Steering
 from sae_core.steering.recipes import Recipe
 from ui.base import chosen, models, state, words
-from ui.steer.shelf import drop, put, read, refused, shelf
+from ui.steer.shelf import drop, put, refused, shelf
 from ui.steer.strips import set_edits, steering
 
 if TYPE_CHECKING:
@@ -162,18 +162,21 @@ def panel(choice: state.Choice, now: Steering) -> None:
 def _kept() -> dict[str, Recipe]:
     """This session's recipes, and those that the browser had from earlier visits."""
     kept: dict[str, Recipe] = st.session_state.setdefault("recipes", {})
-    refused = 0
-    for text in read(SHELF) or []:
-        try:
-            recipe = recipes.from_text(text)
-        except ValueError:
-            refused += 1
-            continue
-        if len(kept) < KEPT:
-            kept.setdefault(recipe.name, recipe)
-    if refused:
-        st.session_state["recipes_refused"] = refused
-    shelf(SHELF, KEPT)
+
+    def found(texts: list[str]) -> None:
+        refused = 0
+        for text in texts:
+            try:
+                recipe = recipes.from_text(text)
+            except ValueError:
+                refused += 1
+                continue
+            if len(kept) < KEPT:
+                kept.setdefault(recipe.name, recipe)
+        if refused:
+            st.session_state["recipes_refused"] = refused
+
+    shelf(SHELF, KEPT, found)
     return kept
 
 

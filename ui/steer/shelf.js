@@ -4,14 +4,25 @@
  * whether it was kept: a browser can be full, or keep nothing (a private window, say).
  */
 
-import { toPython } from "../live/python.js";
+import { linkOf, through } from "../live/link.js";
+import { shared } from "../live/shared.js";
 
+/** @import { Answer } from "../live/link.js" */
 /** @import { Component } from "../live/mount.js" */
 /** @typedef {{ id: string, put: [name: string, text: string][], drop: string[], most: number }} Change */
-/** @typedef {{ id: string, change: Change | null, read: string | null }} Data */
+/** @typedef {Answer & { id: string, change: Change | null, read: boolean }} Data */
 
-/** @type {Set<string>} ids of what Python asked */
-const done = new Set();
+/**
+ * What Python asked of a shelf and is to be told.
+ * @typedef {object} Shelf
+ * @property {Set<string>} done ids of changes
+ * @property {{ id: string, kept: boolean } | null} written the last of them, and whether it could be
+ * @property {string | null} read the session that asked last what is there
+ * @property {unknown} texts that are there, to be told; undefined: none
+ */
+
+/** @type {Map<string, Shelf>} by data.id */
+const shelves = shared("shelves", () => new Map());
 
 /** @param {string} text @returns {string | null} */
 function nameOf(text) {
@@ -34,21 +45,35 @@ function change(place, { put, drop, most }) {
   } catch { return false; }
 }
 
-/** @param {Component<Data>} component */
-export default function ({ data, setStateValue }) {
-  const place = `sae-explorer-${data.id}`;
-  if (data.read && !done.has(data.read)) {
-    done.add(data.read);
+/** What an earlier visit left; what is damaged as null, as Python says that it is; undefined: nothing. @param {string} place */
+function left(place) {
+  try {
+    const kept = localStorage.getItem(place) ?? "[]";
     try {
-      const kept = localStorage.getItem(place);
-      let texts = kept === null ? [] : null;
-      try { texts ??= JSON.parse(kept ?? "[]"); } catch { /* Python says that it is damaged */ }
-      if (texts?.length !== 0) toPython(() => setStateValue("found", { texts }));
-    } catch { /* no storage */ }
+      const texts = JSON.parse(kept);
+      return texts?.length === 0 ? undefined : texts;
+    } catch { return null; }
+  } catch { return undefined; } // no storage
+}
+
+/** @param {Component<Data>} component */
+export default function ({ data, parentElement, setStateValue }) {
+  const place = `sae-explorer-${data.id}`, link = linkOf(data.id);
+  /** @type {Shelf} */
+  const shelf = shelves.get(data.id) ?? { done: new Set(), written: null, read: null, texts: undefined };
+  shelves.set(data.id, shelf);
+  link.hear(data, through(parentElement, setStateValue));
+  let news = false;
+  if (!data.read) shelf.texts = undefined;
+  else if (shelf.read !== data.epoch) {
+    Object.assign(shelf, { read: data.epoch, texts: left(place) });
+    news = shelf.texts !== undefined;
   }
-  if (data.change && !done.has(data.change.id)) {
-    const { id } = data.change, kept = change(place, data.change);
-    done.add(id);
-    toPython(() => setStateValue("written", { id, kept }));
+  if (data.change && !shelf.done.has(data.change.id)) {
+    const { id } = data.change;
+    shelf.done.add(id);
+    shelf.written = { id, kept: change(place, data.change) };
+    news = true;
   }
+  if (news) link.say(() => ["told", { texts: shelf.texts, written: shelf.written }]);
 }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import streamlit as st
 
-from ui.base import state
+from ui.live import link
 from ui.live.component import component
 
 _shelf = component("steer/shelf")
@@ -15,25 +16,32 @@ _TEXTS = 200
 """of a browser that are looked at"""
 
 
-def shelf(key: str, most: int) -> None:
+def shelf(key: str, most: int, found: Callable[[list[str]], None]) -> None:
     """Mount the shelf `key`, on which at most `most` texts stand: the browser does there what `put` and `drop` asked.
 
-    What other tabs keep there stays.
+    What other tabs keep there stays. `found` gets what an earlier visit left, once in a session: it may be anything.
     """
-    change = _change(key)
-    written: Any = state.component_value(key, "written")
-    if change and isinstance(written, dict) and written.get("id") == change["id"]:
-        change["refused"] = written.get("kept") is not True
-        if not change["refused"]:
-            change = st.session_state[f"{key}_change"] = None
+
+    def take(message: link.Message) -> None:
+        change, written = _change(key), message.get("written")
+        if change and written and written["id"] == change["id"]:
+            kept = written["kept"] is True
+            st.session_state[f"{key}_change"] = None if kept else {**change, "refused": True}
+        if "texts" in message and not st.session_state.get(f"{key}_read"):
+            texts = message["texts"]
+            found(
+                [text if isinstance(text, str) else "" for text in texts[:_TEXTS]] if isinstance(texts, list) else [""]
+            )
+            st.session_state[f"{key}_read"] = True
+
+    link.take(key, told=take)
     asked = None
-    if change:
+    if change := _change(key):
         put = [[name, text] for name, text in change["texts"].items() if text is not None]
         drop = [name for name, text in change["texts"].items() if text is None]
         asked = {"id": change["id"], "put": put, "drop": drop, "most": most}
-    look = None if st.session_state.get(f"{key}_read") else st.session_state.setdefault(f"{key}_look", uuid4().hex)
-    data = {"id": key, "change": asked, "read": look}
-    _shelf(key=key, data=data, height=1, on_found_change=lambda: None, on_written_change=lambda: None)
+    data = {"id": key, **link.answer(key), "change": asked, "read": not st.session_state.get(f"{key}_read")}
+    _shelf(key=key, data=data, height=1, on_told_change=lambda: None)
 
 
 def put(key: str, name: str, text: str) -> None:
@@ -50,16 +58,6 @@ def refused(key: str) -> list[str]:
     """The names of the texts that the browser could not keep; they are asked of it again with the next change."""
     change = _change(key)
     return [n for n, text in change["texts"].items() if text is not None] if change and change["refused"] else []
-
-
-def read(key: str) -> list[str] | None:
-    """What the browser had kept, once in a session, after `shelf` was mounted; else None. It may hold anything."""
-    found: Any = state.component_value(key, "found")
-    if found is None or st.session_state.get(f"{key}_read"):
-        return None
-    st.session_state[f"{key}_read"] = True
-    texts = found.get("texts") if isinstance(found, dict) else None
-    return [text if isinstance(text, str) else "" for text in texts[:_TEXTS]] if isinstance(texts, list) else [""]
 
 
 def _change(key: str) -> dict[str, Any] | None:

@@ -3,10 +3,10 @@
 import { fromBase64, fromLevels } from "../live/bytes.js";
 import { able, find, showReads } from "../live/dom.js";
 import { live } from "../live/frames.js";
+import { linkOf, through } from "../live/link.js";
 import { withModel } from "../live/models.js";
 import { mounting } from "../live/mount.js";
 import { knows } from "../live/parts.js";
-import { toPython } from "../live/python.js";
 import { shared } from "../live/shared.js";
 import { Edits } from "./edits.js";
 import { groups } from "./groups.js";
@@ -15,6 +15,7 @@ import { stripList } from "./list.js";
 import { results, see } from "./results.js";
 
 /** @import { Model } from "../live/arithmetic.js" */
+/** @import { Answer } from "../live/link.js" */
 /** @import { Send } from "../live/mount.js" */
 /** @import { Rule, State } from "./edits.js" */
 /** @import { Data as GroupData } from "./groups.js" */
@@ -25,7 +26,6 @@ import { results, see } from "./results.js";
 /**
  * @typedef {object} Message
  * @property {string} id of the strips
- * @property {number} seq of the edits that Python answered last
  * @property {{ ref: string, levels: string }} picture its name and its 8-bit levels
  * @property {number | null} feature the one that was chosen on the wall
  * @property {string} note
@@ -34,40 +34,34 @@ import { results, see } from "./results.js";
  * @property {Record<string, Rule>} rules
  * @property {number[]} added
  * @property {number[] | null} solo
- * @property {string | null} push changes when Python made these edits: they replace what is here
+ * @property {number | null} message of which they are, and
+ * @property {number | null} push Python's last own change of them: see link.js
  */
-/** @typedef {Message & StripData & GroupData} Data */
+/** @typedef {Message & Answer & StripData & GroupData} Data */
 
 /**
- * What is on its way to Python.
- * @typedef {object} Link
+ * What is the same for all pictures.
+ * @typedef {object} Common
  * @property {Mode} mode
- * @property {number} seq of the last message
- * @property {number} answered the last one that Python answered
- * @property {number} sentAt
- * @property {Record<string, unknown> | null} waiting the message that goes next
- * @property {{ seq: number, what: string } | null} told what went last
- * @property {State | null} offer the state of the picture before, to be taken along
+ * @property {State | null} offer the edits of the picture before, to be taken along
  * @property {string} [place] of the picture that is shown
  * @property {string} [model]
  */
 
-/** @type {Map<string, Link>} by data.id */
-const links = shared("steering", () => new Map());
+/** @type {Map<string, Common>} by data.id */
+const steering = shared("steering", () => new Map());
 const SHOWN = 200; // strips; a code with more active features shows its strongest
-const PATIENCE_MS = 5000; // after which an answer counts as lost
 
 export default mounting(".steer", (root) => {
   const carry = find(root, ".carry"), number = find(root, ".number", HTMLInputElement), said = find(root, ".said");
   const back = find(root, ".back", HTMLButtonElement), again = find(root, ".again", HTMLButtonElement);
   const note = find(root, ".note"), soloNote = find(root, ".solo-note");
-  const host = /** @type {ShadowRoot} */ (root.getRootNode()).host ?? root;
   /** @type {Data} */
   let data;
   /** @type {Send} */
   let send = () => {};
-  /** @type {Link} */
-  let link;
+  /** @type {Common} */
+  let common;
   /** @type {Kept} */
   let mine;
   /** @type {Model} of the strips that are shown */
@@ -78,7 +72,7 @@ export default mounting(".steer", (root) => {
     lay();
     if (toTop) strips.toTop();
   });
-  const frame = live(() => { if (shown.seen) shown.show(mine, link.mode); });
+  const frame = live(() => { if (shown.seen) shown.show(mine, common.mode); });
   const say = (/** @type {string} */ text) => { said.textContent = text; };
   /** @type {Desk} */
   const desk = {
@@ -139,8 +133,8 @@ export default mounting(".steer", (root) => {
     soloNote.hidden = !mine.solo;
     find(soloNote, "span").textContent = mine.solo ? `Only ${mine.solo.size} feature${mine.solo.size > 1 ? "s" : ""} on; all others are off.` : "";
     able([[back, mine.past.length > 0], [again, mine.future.length > 0]]);
-    const n = link.offer ? link.offer.edits.length : 0;
-    carry.hidden = !link.offer || mine.touched;
+    const n = common.offer ? common.offer.edits.length : 0;
+    carry.hidden = !common.offer || mine.touched;
     carry.textContent = n ? `Take along the ${n === 1 ? "edit" : `${n} edits`} of the picture before` : "Take along what was kept alone";
   }
 
@@ -162,12 +156,12 @@ export default mounting(".steer", (root) => {
   press(".all", () => { mine.solo = null; reset.focus({ preventScroll: true }); });
   press(".only", () => { which.solo(); lay(false); });
   press(".carry", () => {
-    if (link.offer) mine.adopt(link.offer);
-    link.offer = null;
+    if (common.offer) mine.adopt(common.offer);
+    common.offer = null;
     lay(false);
     reset.focus({ preventScroll: true });
   });
-  find(root, ".figure").onclick = () => shown.figure(mine, link.mode, data.model);
+  find(root, ".figure").onclick = () => shown.figure(mine, common.mode, data.model);
 
   /** @param {"undo" | "redo"} way @param {Event} event */
   function step(way, event) {
@@ -202,7 +196,7 @@ export default mounting(".steer", (root) => {
     strips.goTo(f);
   };
   const modes = [...root.querySelectorAll("[name=mode]")].filter((e) => e instanceof HTMLInputElement);
-  for (const radio of modes) radio.onchange = (event) => { link.mode = /** @type {Mode} */ (radio.value); changed(event); };
+  for (const radio of modes) radio.onchange = (event) => { common.mode = /** @type {Mode} */ (radio.value); changed(event); };
   root.onkeydown = (event) => {
     event.stopPropagation(); // or Streamlit takes c and r for its own
     const key = event.key.toLowerCase(), typing = event.target instanceof HTMLInputElement && event.target.type === "number";
@@ -212,10 +206,7 @@ export default mounting(".steer", (root) => {
     }
   };
 
-  // ---- to Python and back: one update under way, the newest wins. Python gets the edits on release; what it answers
-  // (data.seq) frees the way for the next ones.
-
-  let timer = 0, fresh = true;
+  // ---- to Python and back
 
   /** @param {Event} event @param {string | null} what */
   function changed(event, what = null) {
@@ -226,59 +217,41 @@ export default mounting(".steer", (root) => {
   function tell(event) {
     if (event?.type !== "submit") say("");
     frame(event);
-    link.waiting = {
-      ref: data.picture.ref, model: data.model, mode: link.mode, edits: Object.fromEntries(mine.edits),
-      rules: Object.fromEntries(mine.rules), added: mine.added, solo: mine.solo && [...mine.solo],
-    };
-    release();
-  }
-  /** @param {string} edits @param {Mode} mode */
-  const told = (edits, mode) => `${link.place} ${mode} ${edits}`;
-  const underWay = () => link.seq > link.answered;
-  function release() {
-    if (!link.waiting || (underWay() && performance.now() - link.sentAt < PATIENCE_MS)) return;
-    link.sentAt = performance.now();
-    const edits = { seq: ++link.seq, ...link.waiting };
-    link.told = { seq: link.seq, what: told(Edits.key(mine.snap()), link.mode) };
-    toPython(() => send("edits", edits), host);
-    link.waiting = null;
-    clearTimeout(timer);
-    timer = setTimeout(() => { if (root.isConnected && underWay()) tell(); }, PATIENCE_MS + 100);
+    const { picture: { ref }, model: id } = data, kept = mine, all = common;
+    linkOf(data.id).say(() => ["edits", {
+      ref, model: id, mode: all.mode, edits: Object.fromEntries(kept.edits), rules: Object.fromEntries(kept.rules),
+      added: kept.added, solo: kept.solo && [...kept.solo],
+    }], kept.thing);
   }
 
   /** @param {Data} next @param {{ setStateValue: Send }} component */
   function update(next, { setStateValue }) {
     data = next;
     send = setStateValue;
-    const { id, seq, mode } = data;
-    if (!links.has(id)) links.set(id, { mode, seq, answered: seq, sentAt: 0, waiting: null, told: null, offer: null });
-    // What was under way may be lost: when this element is new, or another server answers, which knows nothing of it.
-    const lost = fresh || seq < link.answered;
-    link = /** @type {Link} */ (links.get(id));
-    fresh = false;
-    link.seq = Math.max(link.seq, seq);
-    link.answered = lost ? link.seq : seq;
-    root.dataset.answered = `${seq}`;
+    const { id, mode } = data;
+    common = steering.get(id) ?? { mode, offer: null };
+    steering.set(id, common);
+    root.dataset.answered = `${data.seq}`;
 
     const place = `${id} ${data.model} ${data.picture.ref}`;
     /** @template T @param {Record<string, T>} byFeature @returns {[number, T][]} */
     const listed = (byFeature) => Object.entries(byFeature).map(([f, v]) => [+f, v]);
     const given = { edits: listed(data.edits), rules: listed(data.rules), added: data.added, solo: data.solo };
-    const left = link.place === place ? undefined : keptAt(link.place); // the picture before this one
-    if (link.model !== data.model) link.offer = null;
-    else if (left?.touched) link.offer = left.snap();
-    Object.assign(link, { place, model: data.model });
+    const left = common.place === place ? undefined : keptAt(common.place); // the picture before this one
+    if (common.model !== data.model) common.offer = null;
+    else if (left?.touched) common.offer = left.snap();
+    Object.assign(common, { place, model: data.model });
     mine = keep(place, given);
+    const news = linkOf(id).hear(data, through(root, setStateValue), mine.thing, { from: data.message, push: data.push });
+    const verdict = news?.verdict, pushed = verdict === "take" && data.push !== null;
     which.update(data, mine);
-    const pushed = data.push !== null && data.push !== mine.push; // Python made these edits: they replace what was here
     if (pushed) {
-      mine.push = data.push;
-      link.mode = mode;
-      link.waiting = null;
+      common.mode = mode;
       mine.put(given);
       mine.remember();
     }
-    for (const radio of modes) radio.checked = radio.value === link.mode;
+    if (verdict === "passed") mine.past.push(given);
+    for (const radio of modes) radio.checked = radio.value === common.mode;
     shown.ask(data.judge, () => {
       which.label();
       if (which.asks) lay();
@@ -296,13 +269,15 @@ export default mounting(".steer", (root) => {
       frame();
       if (root.getBoundingClientRect().top < 0) root.scrollIntoView({ block: "start" }); // what has moved is seen
     }
-    // Python is told again what it does not know: a message was lost with its server, or with an element that is gone.
-    // Not what it has been told and did not take: it has said why.
-    const now = told(Edits.key(mine.snap()), link.mode), unknown = told(Edits.key(given), mode) !== now;
-    const refused = link.told?.what === now && seq === link.told.seq;
-    if (pushed ? underWay() : unknown && !refused && !underWay() && !link.waiting) tell();
-    else release();
+    if (verdict === "tell" && (Edits.key(given) !== Edits.key(mine.snap()) || mode !== common.mode)) tell();
   }
 
-  return { update, unmount() { cancel(); shown.unmount(); clearTimeout(timer); } };
+  return {
+    update,
+    unmount() {
+      cancel();
+      shown.unmount();
+      linkOf(data.id).leave(through(root, send));
+    },
+  };
 });

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 import streamlit as st
@@ -16,6 +15,7 @@ from sae_core.files import CheckpointError
 from sae_core.steering.edits import Steering
 from ui.base import models, state, words
 from ui.base.cache import shared
+from ui.live import link
 from ui.live.component import component
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ def set_edits(
     rules: Mapping[int, Edit] | None = None,
 ) -> None:
     """Make these the edits of a picture, in the browser too, where Undo brings back those before."""
-    if value := state.component_value(KEY, "edits"):  # what it sent until now is older than these
-        st.session_state["steer_seq"] = value.get("seq")
-    _keep((model_id, ref), Steering(dict(edits), dict(rules or {}), [], mode, solo, uuid4().hex))
+    with link.push(KEY) as made:
+        _keep((model_id, ref), Steering(dict(edits), dict(rules or {}), [], mode, solo, push=made))
 
 
 def _keep(place: tuple[str, str], made: Steering) -> None:
@@ -63,20 +62,18 @@ def _keep(place: tuple[str, str], made: Steering) -> None:
 
 def _take_edits(choice: state.Choice) -> None:
     """Keep what the browser sent under the picture and model it was made for, which may be another by now."""
-    value: Any = state.component_value(KEY, "edits")
-    if not value or value.get("seq") == st.session_state.get("steer_seq"):
-        return
-    try:
-        place = (str(value["model"]), str(value["ref"]))
-        made = _checked(value, _latents(choice, place[0]))
-    except (KeyError, TypeError, ValueError, AttributeError) as e:
+
+    def keep(message: link.Message) -> None:
+        place = (str(message["model"]), str(message["ref"]))
+        made = _checked(message, _latents(choice, place[0]))
+        before: Steering = st.session_state.get("steered", {}).get(place, Steering())
+        _keep(place, replace(made, message=message["seq"], push=before.push))
+
+    if problem := link.take(KEY, edits=keep):
         st.warning(
-            f"The last change could not be read, so those before it stay: {words.plain(e)}", icon=":material/warning:"
+            f"The last change could not be read, so those before it stay: {words.plain(problem)}",
+            icon=":material/warning:",
         )
-    else:
-        before: Steering | None = st.session_state.get("steered", {}).get(place)
-        _keep(place, replace(made, push=before.push if before else None))
-    st.session_state["steer_seq"] = value.get("seq")  # last: a run may end anywhere before it, and is done again
 
 
 def _latents(choice: state.Choice, model_id: str) -> int:
@@ -113,7 +110,7 @@ def strips(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
     low, high, source, note = _bounds(choice)
     data = {
         "id": KEY,
-        "seq": st.session_state.get("steer_seq", 0),
+        **link.answer(KEY),
         "model": choice.model.id,
         "picture": {"ref": choice.picture.ref, "levels": choice.picture.levels},
         "low": low,
