@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sae_core.models import matching
 from sae_core.models.codes import keep_topk, to_sparse
-from sae_core.models.forms import InferenceForm
+from sae_core.models.forms import InferenceForm, Selection
 from sae_core.models.sae import SAE
 from sae_core.store.checkpoints import load, save
 from sae_core.store.plan import Plan
@@ -108,21 +108,42 @@ def test_a_code_does_not_depend_on_its_batch_mates(variant: str) -> None:
         assert torch.allclose(other, whole, atol=1e-5)
 
 
-def slow_inference(form: InferenceForm, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The codes and reconstructions that an inference form means, an image and a latent at a time."""
-    codes = np.zeros((len(x), len(form.b)))
-    for i, image in enumerate(x.astype(np.float64)):
-        pre_acts = image @ form.W.astype(np.float64) + form.b
-        if form.select == "topk":
-            chosen = sorted(range(len(pre_acts)), key=lambda f: -pre_acts[f])[: form.k]
-        elif form.select == "threshold":
-            chosen = [f for f in range(len(pre_acts)) if pre_acts[f] > form.threshold]
-        else:
-            assert form.select == "relu"
-            chosen = list(range(len(pre_acts)))
-        for f in chosen:
-            codes[i, f] = max(0.0, pre_acts[f]) if form.relu else pre_acts[f]
-    return codes, codes @ form.D + form.c
+def test_a_selection_keeps_what_it_says() -> None:
+    pre_acts = np.array([[3.0, -1.0, 2.0, 2.0], [-4.0, -2.0, 0.5, -3.0]])
+    thresholds = np.array([3.0, -2.0, 0.0, 2.5], np.float32)
+    for select, codes in (
+        (Selection("topk", relu=False, k=2), [[3, 0, 2, 0], [0, -2, 0.5, 0]]),
+        (Selection("topk", relu=True, k=2), [[3, 0, 2, 0], [0, 0, 0.5, 0]]),
+        (Selection("all", relu=False), pre_acts),
+        (Selection("all", relu=True), [[3, 0, 2, 2], [0, 0, 0.5, 0]]),
+        (Selection("threshold", relu=False, thresholds=thresholds), [[0, -1, 2, 0], [0, 0, 0.5, 0]]),
+        (Selection("threshold", relu=True, thresholds=thresholds), [[0, 0, 2, 0], [0, 0, 0.5, 0]]),
+    ):
+        assert np.array_equal(select(pre_acts), codes), select
+
+
+def test_a_form_that_cannot_be_computed_is_refused() -> None:
+    W, b, D, c = np.zeros((2, 3)), np.zeros(3), np.zeros((3, 2)), np.zeros(2)
+    everything = Selection("all", relu=True)
+    with pytest.raises(ValueError, match="2 passes cannot be computed yet"):
+        InferenceForm(W, b, D, c, everything, passes=2)
+    for thresholds in (np.zeros(2, np.float32), np.zeros(3)):
+        with pytest.raises(ValueError, match="a threshold for each of 3 latents"):
+            InferenceForm(W, b, D, c, Selection("threshold", relu=True, thresholds=thresholds))
+    with pytest.raises(ValueError, match="by topk cannot have k = 0"):
+        Selection("topk", relu=True)
+    with pytest.raises(ValueError, match="belong to a selection by threshold"):
+        Selection("threshold", relu=True)
+    with pytest.raises(ValueError, match="not 'relu'"):
+        Selection("relu", relu=True)  # type: ignore[arg-type]
+
+
+def test_some_features_keep_their_own_thresholds() -> None:
+    rng = np.random.default_rng(0)
+    W, b, D, c = (rng.standard_normal(s).astype(np.float32) for s in ((4, 6), 6, (6, 4), 4))
+    form = InferenceForm(W, b, D, c, Selection("threshold", relu=False, thresholds=rng.random(6).astype(np.float32)))
+    h = rng.standard_normal((50, 4))
+    assert np.allclose(form.only([4, 1]).encode(h), form.encode(h)[:, [4, 1]])
 
 
 @pytest.mark.parametrize("variant", ALL)
@@ -132,7 +153,8 @@ def test_the_inference_form_is_the_model(variant: str) -> None:
     for array, shape in ((form.W, (D_IN, D_SAE)), (form.b, (D_SAE,)), (form.D, (D_SAE, D_IN)), (form.c, (D_IN,))):
         assert array.shape == shape and array.dtype == np.float32
     out = sae(x)
-    codes, x_hat = slow_inference(form, x.numpy())
+    codes = form.encode(x.numpy())
+    x_hat = form.decode(codes)
     assert np.array_equal(codes != 0, (out.acts != 0).numpy())
     assert (codes != 0).any()
     assert np.allclose(codes, out.acts.numpy(), atol=1e-5)

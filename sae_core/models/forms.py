@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -18,6 +18,46 @@ class Layer(NamedTuple):
     """[n_out]"""
     squash: str
     """"tanh-relu": max(0, tanh(·)); "sigmoid": 1 / (1 + exp(−·))"""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which latents of pre_acts [.., d_sae] are kept; the others become 0.
+
+    ```
+    "topk":       the k largest of each row, of equal ones the first
+    "all":        every one
+    "threshold":  f where pre_acts[f] > thresholds[f]
+    relu:         max(0, ·) of those
+    ```
+    """
+
+    by: Literal["topk", "all", "threshold"]
+    relu: bool
+    """negative values that were kept become 0"""
+    k: int = 0
+    """for "topk", else 0"""
+    thresholds: np.ndarray | None = None
+    """for "threshold": one for each latent, float32 [d_sae]; else None"""
+
+    def __post_init__(self) -> None:
+        if self.by not in ("topk", "all", "threshold"):
+            raise ValueError(f'a selection is "topk", "all" or "threshold", not {self.by!r}')
+        if (self.by == "topk") != (self.k > 0):
+            raise ValueError(f"a selection by {self.by} cannot have k = {self.k}")
+        if (self.by == "threshold") != (self.thresholds is not None):
+            raise ValueError("thresholds, one for each latent, belong to a selection by threshold and to no other")
+
+    def __call__(self, pre_acts: np.ndarray) -> np.ndarray:
+        """pre_acts [N, d_sae] → codes [N, d_sae]"""
+        if self.by == "topk":
+            keep = np.zeros(pre_acts.shape, bool)
+            np.put_along_axis(keep, np.argsort(-pre_acts, axis=1, kind="stable")[:, : self.k], True, axis=1)
+        elif self.thresholds is not None:
+            keep = pre_acts > self.thresholds
+        else:
+            keep = np.ones(pre_acts.shape, bool)
+        return np.where(keep, np.maximum(pre_acts, 0) if self.relu else pre_acts, 0)
 
 
 @dataclass(frozen=True)
@@ -36,18 +76,38 @@ class InferenceForm:
     """[d_sae, d_in]"""
     c: np.ndarray
     """[d_in]"""
-    select: str
-    """"topk": the k largest of each row stay; "relu": all; "threshold": those strictly over theirs"""
-    k: int
-    """for "topk", else 0"""
-    threshold: float
-    """for "threshold", else 0"""
-    relu: bool
-    """negative values that were selected become 0"""
+    select: Selection
     reader: Layer | None = None
     """from 784 pixels to h [d_in]; None: h is the pixels"""
     painter: Layer | None = None
     """from h to 784 pixels; None: h is a picture"""
+    passes: int = 1
+    """how often the encoder looks; more than once is not computed yet"""
+
+    def __post_init__(self) -> None:
+        if self.passes != 1:
+            raise ValueError(f"an encoder of {self.passes} passes cannot be computed yet: only one of 1")
+        thresholds = self.select.thresholds
+        if thresholds is not None and (thresholds.shape != self.b.shape or thresholds.dtype != np.float32):
+            raise ValueError(
+                f"a threshold for each of {len(self.b)} latents is wanted as float32, "
+                f"not {thresholds.dtype} {list(thresholds.shape)}"
+            )
+
+    def encode(self, h: np.ndarray) -> np.ndarray:
+        """h [N, d_in] → codes [N, d_sae], in float64: what SAE.encode and the browser are held to."""
+        return self.select(h.astype(np.float64) @ self.W.astype(np.float64) + self.b)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """codes [N, d_sae] → h_hat [N, d_in], in float64"""
+        return codes.astype(np.float64) @ self.D.astype(np.float64) + self.c
+
+    def only(self, features: list[int]) -> InferenceForm:
+        """The columns of W and rows of D of these features, with what belongs to them; "topk" is among these then."""
+        select = self.select
+        if select.thresholds is not None:
+            select = replace(select, thresholds=select.thresholds[features])
+        return replace(self, W=self.W[:, features], b=self.b[features], D=self.D[features], select=select)
 
 
 class Reader(Protocol):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sae_core.models.codes import SAEOutput, SparseCode, keep_topk, to_sparse
 from sae_core.models.configs import RevivalConfig, SAEConfig
-from sae_core.models.forms import InferenceForm, Painter, Reader
+from sae_core.models.forms import InferenceForm, Painter, Reader, Selection
 from sae_core.models.network import Network, check_input, to_numpy
 
 
@@ -133,9 +133,7 @@ class SAE(Network):
     def _unit_rows(self) -> None:
         self.W_dec.copy_(nn.functional.normalize(self.W_dec, dim=-1))
 
-    def _form(
-        self, W: Tensor, b: Tensor, D: Tensor, c: Tensor, select: str, *, relu: bool, k: int = 0, threshold: float = 0.0
-    ) -> InferenceForm:
+    def _form(self, W: Tensor, b: Tensor, D: Tensor, c: Tensor, select: Selection) -> InferenceForm:
         """These tensors as an inference form, with what the SAE reads and how it is shown."""
         return InferenceForm(
             W=to_numpy(W),
@@ -143,9 +141,6 @@ class SAE(Network):
             D=to_numpy(D),
             c=to_numpy(c),
             select=select,
-            k=k,
-            threshold=threshold,
-            relu=relu,
             reader=None if self.reader is None else self.reader.layer(),
             painter=None if self.painter is None else self.painter.layer(),
         )

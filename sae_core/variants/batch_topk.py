@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from sae_core.models.configs import KConfig
-from sae_core.models.forms import InferenceForm
+from sae_core.models.forms import InferenceForm, Selection
+from sae_core.models.network import to_numpy
 from sae_core.models.registry import register
 from sae_core.models.sae import SAE
 from sae_core.options import option
@@ -113,7 +114,6 @@ class BatchTopK(SAE):
         self.threshold.copy_(between if between < stays else goes)
 
     def inference_form(self) -> InferenceForm:
-        b = self._folded_bias()
-        return self._form(
-            self.W_enc, b, self.W_dec, self.b_dec, "threshold", threshold=float(self.threshold), relu=True
-        )
+        thresholds = to_numpy(self.threshold.expand(self.config.d_sae))
+        select = Selection("threshold", relu=True, thresholds=thresholds)
+        return self._form(self.W_enc, self._folded_bias(), self.W_dec, self.b_dec, select)

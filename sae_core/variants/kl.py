@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sae_core.models.configs import SAEConfig
-from sae_core.models.forms import InferenceForm
+from sae_core.models.forms import InferenceForm, Selection
 from sae_core.models.registry import register
 from sae_core.models.sae import SAE
 from sae_core.options import option
@@ -78,4 +78,4 @@ class KL(SAE):
         return self.config.kl_weight * (rho * (rho / m).log() + (1 - rho) * ((1 - rho) / (1 - m)).log())
 
     def inference_form(self) -> InferenceForm:
-        return self._form(self.W_enc, self._folded_bias(), self.W_dec, self.b_dec, "relu", relu=True)
+        return self._form(self.W_enc, self._folded_bias(), self.W_dec, self.b_dec, Selection("all", relu=True))

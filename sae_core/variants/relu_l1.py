@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sae_core.models.configs import RevivalConfig
-from sae_core.models.forms import InferenceForm
+from sae_core.models.forms import InferenceForm, Selection
 from sae_core.models.registry import register
 from sae_core.models.sae import SAE
 from sae_core.options import option
@@ -73,4 +73,4 @@ class ReluL1(SAE):
             self._unit_rows()
 
     def inference_form(self) -> InferenceForm:
-        return self._form(self.W_enc, self.b_enc, self.W_dec, self.b_dec, "relu", relu=True)
+        return self._form(self.W_enc, self.b_enc, self.W_dec, self.b_dec, Selection("all", relu=True))

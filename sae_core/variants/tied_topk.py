@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sae_core.models import matching
 from sae_core.models.codes import keep_topk
 from sae_core.models.configs import KConfig
-from sae_core.models.forms import InferenceForm
+from sae_core.models.forms import InferenceForm, Selection
 from sae_core.models.registry import register
 from sae_core.models.sae import SAE
 from sae_core.options import option
@@ -132,7 +132,7 @@ class TiedTopK(SAE):
         if self.config.members > 1:
             raise ValueError(f"an ensemble of {self.config.members} has no single code: choose a member")
         c = self.W_enc.new_zeros(self.config.d_in)
-        return self._form(self.W_enc, self.b_enc, self.W_dec, c, "topk", k=self.config.k, relu=False)
+        return self._form(self.W_enc, self.b_enc, self.W_dec, c, Selection("topk", relu=False, k=self.config.k))
 
     def member(self, index: int) -> SAE:
         if self.config.members == 1:

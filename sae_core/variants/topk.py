@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sae_core.models.codes import keep_topk
 from sae_core.models.configs import KConfig
-from sae_core.models.forms import InferenceForm
+from sae_core.models.forms import InferenceForm, Selection
 from sae_core.models.registry import register
 from sae_core.models.sae import SAE
 from sae_core.options import option
@@ -80,4 +80,5 @@ class TopK(SAE):
         self._unit_rows()
 
     def inference_form(self) -> InferenceForm:
-        return self._form(self.W_enc, self._folded_bias(), self.W_dec, self.b_dec, "topk", k=self.config.k, relu=True)
+        select = Selection("topk", relu=True, k=self.config.k)
+        return self._form(self.W_enc, self._folded_bias(), self.W_dec, self.b_dec, select)

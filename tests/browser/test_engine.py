@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page
 from sae_core.datasets import dataset_info, default_data_dir, load_dataset
 from sae_core.measure.metrics import pearson
 from sae_core.models.classifier import GeneratorConfig
-from sae_core.models.forms import InferenceForm, Layer
+from sae_core.models.forms import InferenceForm, Layer, Selection
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
 from sae_core.variants import build, build_network, registry
@@ -91,25 +91,25 @@ def floats(text: str) -> np.ndarray:
 
 
 def limits(form: InferenceForm, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every latent's value before the selection, in float64, and the limit it has to pass on each image."""
+    """Every latent's value before the selection, in float64, and the limit it has to pass, as an array that fits."""
     pre = h.astype(float) @ form.W.astype(float) + form.b
-    if form.select == "topk":
-        return pre, np.sort(pre, axis=1)[:, -form.k]
-    return pre, np.full(len(h), form.threshold if form.select == "threshold" else 0.0)
+    if form.select.by == "topk":
+        return pre, np.sort(pre, axis=1)[:, -form.select.k :][:, :1]
+    return pre, np.zeros(1) if form.select.thresholds is None else form.select.thresholds
 
 
 def check(found: dict[str, Any], form: InferenceForm, expected: Expected) -> None:
     """The same active latents, values, Pearson and pictures on every image."""
     pre, limit = limits(form, expected.h)
+    at_limit = (abs(pre - limit) < NEAR) | (abs(pre) < NEAR)
     correlations = pearson(torch.tensor(expected.h), torch.tensor(expected.h_hat)).tolist()
     assert (expected.acts != 0).any(), "nothing is active: this would show nothing"
     for i, row in enumerate(found["found"]):
         index, value = np.array(row["index"], int), np.array(row["value"])
         acts = np.zeros(len(form.b))
         acts[index] = value
-        near = (abs(pre[i] - limit[i]) < NEAR) | (abs(pre[i]) < NEAR)
         other = (acts != 0) != (expected.acts[i] != 0)
-        assert not (other & ~near).any(), f"image {i}: other latents are active"
+        assert not (other & ~at_limit[i]).any(), f"image {i}: other latents are active"
         assert (np.diff(abs(value)) <= 0).all(), "not the largest first"
         np.testing.assert_allclose(acts[~other], expected.acts[i][~other], rtol=1e-3, atol=NEAR)
         np.testing.assert_allclose(floats(row["h"]), expected.h[i], rtol=1e-3, atol=1e-6)
@@ -144,19 +144,21 @@ def form_of(kind: str, place: str) -> InferenceForm:
         painter = Layer(_matrix(rng, d_in, 784, scale=0.5), _vector(rng, 784, 0.5), "sigmoid")
     if kind == "topk, tied":
         D = (W / np.linalg.norm(W, axis=0)).T.astype(np.float16).astype(np.float32)
-        return InferenceForm(W, b, D, 0 * c, "topk", k, 0.0, False, reader, painter)
+        return InferenceForm(W, b, D, 0 * c, Selection("topk", relu=False, k=k), reader, painter)
     if kind == "topk, ReLU, pre-bias":
         b = (b - c.astype(float) @ W.astype(float)).astype(np.float32)
         # So many that not all of the k largest are positive: the ReLU has something to do.
-        return InferenceForm(W, b, D, c, "topk", 3 * d_sae // 4, 0.0, True, reader, painter)
+        return InferenceForm(W, b, D, c, Selection("topk", relu=True, k=3 * d_sae // 4), reader, painter)
     if kind == "relu":
-        return InferenceForm(W, b, D, c, "relu", 0, 0.0, True, reader, painter)
-    assert kind == "threshold"
-    return InferenceForm(W, b, D, c, "threshold", 0, 0.75, True, reader, painter)
+        return InferenceForm(W, b, D, c, Selection("all", relu=True), reader, painter)
+    # One for each latent, of both signs: without a ReLU negative values stay that are over theirs.
+    thresholds = np.full(d_sae, 0.75, np.float32) if kind == "threshold" else _vector(rng, d_sae, 0.75)
+    select = Selection("threshold", relu="no ReLU" not in kind, thresholds=thresholds)
+    return InferenceForm(W, b, D, c, select, reader, painter)
 
 
 def by_hand(form: InferenceForm, x: np.ndarray) -> Expected:
-    """The formula, in float32."""
+    """The formula, by the reference in NumPy."""
 
     def picture(h: np.ndarray) -> np.ndarray:
         if form.painter is None:
@@ -164,29 +166,25 @@ def by_hand(form: InferenceForm, x: np.ndarray) -> Expected:
         return np.asarray(1 / (1 + np.exp(-(h @ form.painter.W + form.painter.b))))
 
     h = x if form.reader is None else np.maximum(0, np.tanh(x @ form.reader.W + form.reader.b))
-    pre = h @ form.W + form.b
-    if form.select == "topk":
-        keep = np.zeros(pre.shape, bool)
-        np.put_along_axis(keep, np.argsort(-pre, axis=1)[:, : form.k], True, axis=1)
-    else:
-        keep = pre > form.threshold
-    acts = np.where(keep, pre, 0)
-    if form.relu:
-        acts = np.maximum(acts, 0)
-    h_hat = acts @ form.D + form.c
+    acts = form.encode(h)
+    h_hat = form.decode(acts)
     return Expected(h, acts, h_hat, picture(h), picture(h_hat))
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("kind", ["topk, tied", "topk, ReLU, pre-bias", "relu", "threshold"])
+@pytest.mark.parametrize(
+    "kind", ["topk, tied", "topk, ReLU, pre-bias", "relu", "threshold", "thresholds", "thresholds, no ReLU"]
+)
 def test_every_inference_form(engine: Page, images: np.ndarray, kind: str, place: str) -> None:
     form = form_of(kind, place)
     expected = by_hand(form, images)
     active = (expected.acts != 0).sum(1)
     if kind == "topk, tied":
-        assert (active == form.k).all()
+        assert (active == form.select.k).all()
     else:
         assert len(set(active.tolist())) > 1, "the selection does nothing"
+    if kind == "thresholds, no ReLU":
+        assert (expected.acts < 0).any(), "no negative value stays"
     check(run(engine, form, images), form, expected)
 
 

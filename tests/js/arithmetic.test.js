@@ -25,11 +25,12 @@ test("what is 0 is not active, nor with a ReLU what is negative", () => {
   assert.deepEqual(encode(small({ k: 3, b: f32(-1, 0, -1) }), X).index, [1, 2]); // the first is 0
 });
 
-test("relu keeps what is over 0, threshold what is over its limit", () => {
-  assert.deepEqual(encode(small({ select: "relu" }), X), { index: [1, 0], value: [2, 1.5] });
-  assert.deepEqual(encode(small({ select: "threshold", threshold: 1.5 }), X), { index: [1], value: [2] });
-  assert.deepEqual(encode(small({ select: "threshold", threshold: -2 }), X).index, [1, 0, 2]);
-  assert.deepEqual(encode(small({ select: "threshold", threshold: -2, relu: true }), X).index, [1, 0]);
+test("all with a ReLU keeps what is over 0, threshold what is over its own", () => {
+  assert.deepEqual(encode(small({ select: "all", relu: true }), X), { index: [1, 0], value: [2, 1.5] });
+  assert.deepEqual(encode(small({ select: "all" }), X).index, [1, 0, 2]);
+  assert.deepEqual(encode(small({ select: "threshold", thresholds: f32(1.5, 1.5, 1.5) }), X), { index: [1], value: [2] });
+  assert.deepEqual(encode(small({ select: "threshold", thresholds: f32(1, 2, -2) }), X).index, [0, 2]);
+  assert.deepEqual(encode(small({ select: "threshold", thresholds: f32(1, 2, -2), relu: true }), X).index, [0]);
 });
 
 test("decode sums the rows and the bias", () => {

@@ -22,7 +22,7 @@ test("base64 and levels there and back", () => {
 
 test("a packed model", () => {
   const reader = { n_in: 3, n_out: 2, squash: "tanh-relu" };
-  const head = { id: "m", d_in: 2, d_sae: 1, select: "relu", k: 0, threshold: 0, relu: true, reader, painter: null };
+  const head = { id: "m", d_in: 2, d_sae: 1, select: "all", k: 0, relu: true, reader, painter: null };
   // A length that is odd, so that nothing is where float32 numbers may begin.
   for (const id of ["m", "mm", "mmm"]) {
     const bytes = packed({ ...head, id }, [ONE, TWO, MINUS_HALF, LEAST, ONE, ONE, TWO, TWO, ZERO, ONE], [0.1, 1, 2, 3, 4]);
@@ -35,10 +35,13 @@ test("a packed model", () => {
 });
 
 test("a part of a model", () => {
-  const head = { id: "m", d_in: 1, d_sae: 50, select: "topk", k: 2, threshold: 0, relu: false, reader: null, painter: null };
+  const head = { id: "m", d_in: 1, d_sae: 50, select: "topk", k: 2, relu: false, reader: null, painter: null };
   const bytes = packed({ ...head, features: [4, 9], answer: { seq: 3 } }, [ONE, TWO, TWO, ONE], [5, 6, 7]);
   const { parts, n, d_sae, W, D, b, c } = unpack(bytes);
   assert.equal(header(bytes).head.answer.seq, 3);
   assert.deepEqual([parts?.names, [...(parts?.place ?? [])], n, d_sae], [[4, 9], [[4, 0], [9, 1]], 2, 50]);
   assert.deepEqual([W, D, b, c], [f32(1, 2), f32(2, 1), f32(5, 6), f32(7)]);
+  const over = packed({ ...head, select: "threshold", features: [4, 9] }, [ONE, TWO, TWO, ONE], [5, 6, 7, 8, 9]);
+  assert.deepEqual([unpack(over).b, unpack(over).thresholds], [f32(5, 6), f32(8, 9)]);
+  assert.equal(unpack(bytes).thresholds, null);
 });

@@ -25,7 +25,7 @@
  * @property {number} d_sae its latents
  * @property {keyof typeof SELECT} select which of the latents are kept
  * @property {number} k so many, by "topk"
- * @property {number} threshold those over it, by "threshold"
+ * @property {Float32Array | null} thresholds [n] those over theirs, by "threshold"; else null
  * @property {boolean} relu whether negative ones are not kept
  * @property {Layer | null} reader makes h of a picture; null: h is the picture
  * @property {Layer | null} painter makes a picture of h
@@ -111,13 +111,6 @@ export const read = (model, x) => through(model.reader, x);
 /** The picture of h or of its reconstruction [d_in]. @param {Model} model @param {Float64Array} h */
 export const picture = (model, h) => through(model.painter, h);
 
-/** The places where pre is over the limit. @param {Float64Array} pre @param {number} limit */
-function above(pre, limit) {
-  const kept = [];
-  for (let f = 0; f < pre.length; f++) if (pre[f] > limit) kept.push(f);
-  return kept;
-}
-
 /** Which latents are kept, by their values before the selection: their places in ascending order. */
 const SELECT = {
   /** The k largest; of equal ones the first. @param {Float64Array} pre @param {Model} model */
@@ -129,9 +122,13 @@ const SELECT = {
     return kept;
   },
   /** @param {Float64Array} pre */
-  relu: (pre) => above(pre, 0),
+  all: (pre) => Array.from(pre, (_, f) => f),
   /** @param {Float64Array} pre @param {Model} model */
-  threshold: (pre, { threshold }) => above(pre, threshold),
+  threshold(pre, { thresholds }) {
+    const kept = [];
+    for (let f = 0; f < pre.length; f++) if (thresholds && pre[f] > thresholds[f]) kept.push(f);
+    return kept;
+  },
 };
 
 /**

@@ -40,8 +40,8 @@ export function header(bytes) {
 
 /**
  * The model that Python packed: matrices as float16, W, D and, where the model has them, its reader's and its painter's;
- * then as many biases as float32, in the same order: b, c, the reader's, the painter's. A header with `features` brings
- * only those columns of W and b and rows of D.
+ * then as many biases as float32, in the same order: b, c, the reader's, the painter's; then, where latents are selected
+ * by threshold, those. A header with `features` brings only those columns of W, b and thresholds and rows of D.
  * @param {Uint8Array} bytes
  * @returns {Model}
  */
@@ -64,6 +64,7 @@ export function unpack(bytes) {
   for (const layer of layers) layer.W = matrix(layer.n_in * layer.n_out);
   const b = biases(n), c = biases(d_in);
   for (const layer of layers) layer.b = biases(layer.n_out);
+  const thresholds = head.select === "threshold" ? biases(n) : null;
   const parts = names && { names, place: new Map(names.map((/** @type {number} */ f, /** @type {number} */ i) => [f, i])), age: new Map() };
-  return /** @type {Model} */ ({ ...head, n, parts: parts ?? null, W, D, b, c });
+  return /** @type {Model} */ ({ ...head, n, parts: parts ?? null, W, D, b, c, thresholds });
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sae_core import files
-from sae_core.models.forms import InferenceForm
+from sae_core.models.forms import InferenceForm, Selection
 from sae_core.store import catalogue
 from ui.base import models
 from ui.base.cache import shared
@@ -91,5 +91,5 @@ def _packed(asked: Judge) -> bytes:
     net = asked.network
     W, b = to_numpy(net.W_out), to_numpy(net.b_out)
     nothing = np.zeros_like(W.T)
-    form = InferenceForm(W, b, nothing, nothing[0], select="relu", k=0, threshold=0.0, relu=False, reader=net.layer())
+    form = InferenceForm(W, b, nothing, nothing[0], Selection("all", relu=False), reader=net.layer())
     return pack(form, asked.id, shown=False)

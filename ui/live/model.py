@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +34,8 @@ def pack(form: InferenceForm, model_id: str, shown: bool = True, **more: Any) ->
     """An inference form as the engine reads it: length, JSON header, matrices as float16, biases as float32.
 
     The matrices are W, D and, where there are such layers, the reader's and the painter's, and the biases come in
-    the same order. Those of stored models are float16 numbers already, so nothing is lost. `more` goes into the header.
+    the same order, then the thresholds of a selection by threshold. The matrices of stored models are float16 numbers
+    already, so nothing is lost. `more` goes into the header.
 
     CheckpointError for a form that is to be shown, reads a hidden layer and has nothing that makes a picture of it.
     """
@@ -46,10 +46,9 @@ def pack(form: InferenceForm, model_id: str, shown: bool = True, **more: Any) ->
         "id": model_id,
         "d_in": form.W.shape[0],
         "d_sae": form.W.shape[1],
-        "select": form.select,
-        "k": form.k,
-        "threshold": form.threshold,
-        "relu": form.relu,
+        "select": form.select.by,
+        "k": form.select.k,
+        "relu": form.select.relu,
         **{name: _described(layer) for name, layer in layers.items()},
         **more,
     }
@@ -57,6 +56,8 @@ def pack(form: InferenceForm, model_id: str, shown: bool = True, **more: Any) ->
     there = [layer for layer in layers.values() if layer is not None]
     parts = [m.astype("<f2") for m in (form.W, form.D, *(layer.W for layer in there))]
     parts += [v.astype("<f4") for v in (form.b, form.c, *(layer.b for layer in there))]
+    if form.select.thresholds is not None:
+        parts.append(form.select.thresholds.astype("<f4"))
     return np.uint32(len(text)).tobytes() + text + b"".join(np.ascontiguousarray(p).tobytes() for p in parts)
 
 
@@ -122,9 +123,8 @@ def _in_parts(model: models.Model) -> None:
 
 def part(model: models.Model, features: list[int], answer: dict[str, Any] | None = None) -> bytes:
     """The columns of W and rows of D of these features, packed; `answer`: what the link is to hear with them."""
-    form, d_sae = _form(model), model.info.config["d_sae"]
-    some = replace(form, W=form.W[:, features], b=form.b[features], D=form.D[features])
-    return pack(some, model.id, d_sae=d_sae, features=features, answer=answer)
+    d_sae = model.info.config["d_sae"]
+    return pack(_form(model).only(features), model.id, d_sae=d_sae, features=features, answer=answer)
 
 
 def _wanted(model: models.Model, want: dict[str, Any]) -> list[int]:

@@ -57,12 +57,14 @@ export function joined(here, more) {
   };
   for (const f of others) parts.age.set(f, age(f));
   if (n === here.n && names.every((f, i) => f === old.names[i])) return Object.assign(here, { parts });
-  const all = { ...here, n, parts, W: new Float32Array(d_in * n), D: new Float32Array(n * d_in), b: new Float32Array(n) };
+  const thresholds = here.thresholds && new Float32Array(n);
+  const all = { ...here, n, parts, W: new Float32Array(d_in * n), D: new Float32Array(n * d_in), b: new Float32Array(n), thresholds };
   names.forEach((f, to) => {
     const model = from.place.has(f) ? more : here, i = Number(place(model, f));
     for (let r = 0; r < d_in; r++) all.W[r * n + to] = model.W[r * model.n + i];
     all.D.set(model.D.subarray(i * d_in, (i + 1) * d_in), to * d_in);
     all.b[to] = model.b[i];
+    if (thresholds && model.thresholds) thresholds[to] = model.thresholds[i];
   });
   return all;
 }
