@@ -1,11 +1,12 @@
 # make run   the dashboard on http://127.0.0.1:8501
-# make test  all tests            make lint  style and types
+# make test  all tests            make lint  style and types      make format  style put right
+# make check lint, types and the fast tests, in under a minute    make bench   what a person waits for
 PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint lint-js clean
+.PHONY: run test check lint lint-js format bench clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -14,6 +15,17 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint
+	$(BIN)/python -m pytest --ignore tests/browser -m "not slow" $(PYTEST_ARGS)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/bench_ui.py
+	$(BIN)/python benchmarks/bench_bytes.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -72,7 +72,8 @@ async def sweep(page: Page, seconds: float, rate: float, spot: Callable[[float],
     By the browser's own protocol: playwright's `mouse.move` runs its script in the page at each move of a held pointer.
     """
     session = await page.context.new_cdp_session(page)
-    began, moves = time.monotonic(), []
+    began = time.monotonic()
+    moves: list[asyncio.Task[Any]] = []
     while (t := len(moves) / rate) < seconds:
         await asyncio.sleep(max(0.0, began + t - time.monotonic()))
         x, y = spot(t)
