@@ -6,7 +6,6 @@ import argparse
 import dataclasses
 import importlib.util
 import json
-import math
 import os
 import subprocess
 import sys
@@ -14,8 +13,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
 
 from sae_core import files
 from sae_core.datasets import (
@@ -29,6 +26,7 @@ from sae_core.datasets import (
 )
 from sae_core.measure import features
 from sae_core.options import add_arguments, from_dict
+from sae_core.progress import Bars, ProgressFile, plain
 from sae_core.store import catalogue
 
 if TYPE_CHECKING:
@@ -38,27 +36,28 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it did what was asked, 1 with a sentence on stderr when it could not."""
     args = _parser(argv if argv is not None else sys.argv[1:]).parse_args(argv)
+    told = None
     try:
+        told = args.progress = ProgressFile(args.progress) if getattr(args, "progress", None) else None
         result, text = args.run(args)
+        if told:
+            told.end("done")
     except (files.CheckpointError, DataError, ValueError, OSError, FloatingPointError) as e:
         print(f"error: {e}", file=sys.stderr)
+        if told:
+            told.end("failed", str(e))
         return 1
     except KeyboardInterrupt:
         print("stopped; the same command goes on where it was", file=sys.stderr)
+        if told:
+            told.end("stopped")
         return 130
-    print(json.dumps(_plain(result), allow_nan=False) if args.json else text)
+    except Exception as e:
+        if told:
+            told.end("failed", f"{type(e).__name__}: {e}")
+        raise
+    print(json.dumps(plain(result), allow_nan=False) if args.json else text)
     return 0
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: null instead."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
 
 
 def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
@@ -96,6 +95,8 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     reproduce.add_argument("--quick", action="store_true", help="a bounded run on few images, to see that it works")
     reproduce.add_argument("--out", type=Path, default=None, help="folder of the report (default: results/NAME)")
     reproduce.add_argument("--seed", type=int, default=42, help="of the models it trains (default: 42)")
+    reproduce.add_argument("--no-figures", action="store_true", help="leave only the numbers, no figure's file")
+    _add_progress(reproduce)
     dashboard = command("dashboard", _dashboard, "the dashboard in your browser; Ctrl-C stops it")
     dashboard.add_argument("--port", type=int, default=8501)
     dashboard.add_argument("streamlit", nargs="*", help="further options for streamlit, after --")
@@ -118,6 +119,17 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 def _add_data_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-dir", type=Path, default=None, help=f"default: {default_data_dir()} (or SAE_DATA)")
+
+
+def _add_progress(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--progress",
+        type=Path,
+        metavar="FILE",
+        default=None,
+        help='write there how far it is, for another program: a line of JSON at a time, {"what", "done", "of"} and a '
+        'training\'s numbers; the last line says {"ended": "done"}, or "failed" with the "error"',
+    )
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -144,6 +156,7 @@ def _add_variants(parser: argparse.ArgumentParser) -> None:
         )
         sub.add_argument("--name", default=None, help="instead of a name made from the options")
         sub.add_argument("--log-to", choices=LOGGERS, default=None, help="log there too, where it is installed")
+        _add_progress(sub)
         _add_device(sub)
         _add_data_dir(sub)
         _add_json(sub)
@@ -172,7 +185,7 @@ def _train(args: argparse.Namespace) -> tuple[Any, str]:
     config = _chosen(args, cls.Config, {"d_in": d_in})
     opts = _chosen(args, TrainOptions, cls.recipe)
     measure, describe = _measured(images, args.data_dir)
-    with _Progress() as progress, ExitStack() as stack:
+    with Bars(args.progress) as progress, ExitStack() as stack:
         heard: list[Callable[[TrainLog], None]] = [progress.log]
         if args.log_to:
             settings = {**dataclasses.asdict(config), **dataclasses.asdict(opts), "data": args.dataset}
@@ -210,42 +223,6 @@ def _measured(images: ImageSet, data_dir: Path | None) -> tuple[list[ImageSet], 
     embedded = [load_dataset("digits", split) for split in ("train", "test")]
     measure = [images, load_dataset(images.name, "test", data_dir), embedded[1]]
     return [list({(s.name, s.split): s for s in sets}.values()) for sets in (measure, [images, embedded[0]])]  # type: ignore[return-value]
-
-
-class _Progress:
-    """A bar for the training, then one for each stage after it; all on stderr."""
-
-    def __init__(self) -> None:
-        self._bar: tqdm[Any] | None = None
-        self._what = ""
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def log(self, log: TrainLog) -> None:
-        self.stage("training", log.step, log.steps)
-        assert self._bar is not None
-        self._bar.set_postfix({name: f"{v:.5f}" for name, v in log.losses.items()})
-        if log.note:
-            self.say(log.note)
-
-    def stage(self, what: str, done: int, of: int) -> None:
-        if self._bar is None or what != self._what:
-            if self._bar is not None:
-                self._bar.close()
-            self._bar, self._what = (
-                tqdm(total=of, desc=what, initial=0, file=sys.stderr, dynamic_ncols=True),
-                what,
-            )
-        self._bar.n = done
-        self._bar.refresh()
-
-    def say(self, text: str) -> None:
-        tqdm.write(text, file=sys.stderr)
 
 
 def _metrics_text(metrics: dict[str, dict[str, float]]) -> str:
@@ -292,7 +269,7 @@ def _features(args: argparse.Namespace) -> tuple[Any, str]:
     if not isinstance(sae, SAE):
         raise ValueError(f"a {sae.variant} has no features")
     images = load_dataset(args.dataset, args.split, args.data_dir)
-    with _Progress() as progress:
+    with Bars() as progress:
         describe_all(sae, [images], folder, progress.stage)
     path = features.stats_path(folder, images.name, images.split)
     return {"path": path, "n": len(images)}, f"wrote {path}"
@@ -327,7 +304,7 @@ def _reproduce(args: argparse.Namespace) -> tuple[Any, str]:
     from sae_core.documents.export import write_figures
     from sae_core.documents.reproduce import reproduce
 
-    with _Progress() as progress:
+    with Bars(args.progress) as progress:
         report = reproduce(
             args.name,
             quick=args.quick,
@@ -338,7 +315,7 @@ def _reproduce(args: argparse.Namespace) -> tuple[Any, str]:
             on_log=progress.log,
             on_stage=progress.stage,
         )
-        for sentence in write_figures(report, progress.stage, args.data_dir):
+        for sentence in [] if args.no_figures else write_figures(report, progress.stage, args.data_dir):
             progress.say(sentence)
     return report.as_dict(), report.text()
 
@@ -404,7 +381,7 @@ def _data(args: argparse.Namespace) -> tuple[Any, str]:
     if args.action == "get":
         if args.name is None:
             raise ValueError(f"say which: {', '.join(n for n in names if dataset_info(n).downloadable)}")
-        with _Progress() as progress:
+        with Bars() as progress:
             print(download_dataset(args.name, args.data_dir, progress.stage), file=sys.stderr)
     here = {n: dataset_info(n).is_here(Path(args.data_dir or default_data_dir())) for n in names}
     return here, "\n".join(f"{n}: {'here' if ok else 'not here'}" for n, ok in here.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -221,6 +222,9 @@ def test_an_experiment_is_reproduced(cli: Cli, mnist_dir: Path, tmp_path: Path) 
     assert (tmp_path / "out" / "report.json").is_file()
     pages = list((tmp_path / "out" / "figures").glob("*.html"))
     assert pages and all("plotly" in p.read_text(encoding="utf-8")[:10_000_000] for p in pages)
+    shutil.rmtree(tmp_path / "out" / "figures")
+    cli("reproduce", "intro", "--quick", "--data-dir", mnist_dir, "--out", tmp_path / "out", "--no-figures")
+    assert not (tmp_path / "out" / "figures").exists()
 
 
 def test_a_training_is_logged_elsewhere_when_it_is_asked_for(

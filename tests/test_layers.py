@@ -60,7 +60,19 @@ MAY_IMPORT = {
         "figures",
         *GROUND,
     ],
-    "cli": ["documents", "store", "measure", "training", "variants", "models", "datasets", "pictures", *GROUND],
+    "progress": ["training", *GROUND],
+    "cli": [
+        "progress",
+        "documents",
+        "store",
+        "measure",
+        "training",
+        "variants",
+        "models",
+        "datasets",
+        "pictures",
+        *GROUND,
+    ],
     "checkpoints": ["store"],  # a face: the names that people import
     "__main__": ["cli"],
 }
