@@ -11,13 +11,21 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: the tests are many small computations
 
 import shutil
+import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from sae_core.datasets import dataset_info, default_data_dir
+from ui.base import jobs as of_jobs
+from ui.base.jobs import Jobs
+
+PRETEND = (sys.executable, "-m", "tests.pretend")
+"""a command that takes the place of ours in jobs"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    jobs = tempfile.TemporaryDirectory(prefix="jobs-")  # not what somebody has run here
+    config.add_cleanup(jobs.cleanup)
+    os.environ["SAE_JOBS"] = jobs.name
     if config.getoption("without_mnist"):
         empty = tempfile.TemporaryDirectory(prefix="no-mnist-")
         config.add_cleanup(empty.cleanup)
@@ -65,3 +76,22 @@ def mnist_dir(pytestconfig: pytest.Config) -> Path:
     if not dataset_info("mnist").is_here(folder):
         missing(f"MNIST is not in {folder}: set SAE_DATA or run `python -m sae_core data get mnist`")
     return folder
+
+
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until it is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """The jobs of this server, in a folder of their own and done by `tests.pretend`; none is left running."""
+    monkeypatch.setenv("SAE_JOBS", str(tmp_path / "jobs"))
+    monkeypatch.setattr(of_jobs, "COMMAND", PRETEND)
+    found = Jobs()
+    yield found
+    for job in found.all():
+        job.stop()

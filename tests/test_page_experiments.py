@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from sae_core.datasets import DataError
 from sae_core.documents import words
-from sae_core.documents.report import BUNDLED, NAMES, Report, read_report
-from tests.conftest import missing
+from sae_core.documents.report import BUNDLED, NAMES, read_report
+from tests.conftest import missing, until
+from ui.base.jobs import Jobs
 from ui.experiments import claims, report
 from ui.experiments.panels import PANELS, SWITCHES
 
@@ -146,62 +144,139 @@ def test_the_number_of_features_is_yours() -> None:
 # ---- another run
 
 
-def test_without_mnist_a_run_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def mnist(mnist_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run that is pretended needs none, but the page asks for it."""
+    monkeypatch.setenv("SAE_DATA", str(mnist_dir))
+
+
+def test_without_mnist_a_run_is_refused_in_words(jobs: Jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SAE_DATA", str(tmp_path))
     at = _open("experiment3")
     _button(at, "Run again (quick)").click().run()
     assert not at.exception
     assert at.info and "MNIST" in at.info[0].value
     assert _charts(at), "the bundled report stays"
-    assert not report._RUNNING.locked()
+    assert jobs.all() == []
 
 
-def test_a_quick_run_is_shown_and_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sae_core.documents.reproduce.reproduce", _pretend)
-    at = _open("experiment3")
-    _button(at, "Run again (quick)").click().run()
+def test_a_quick_run_is_shown_and_left_again(jobs: Jobs, mnist: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _started("experiment3", jobs, monkeypatch)
+    assert _charts(at) and not at.warning, "meanwhile the bundled report stays"
+    _let_go(jobs)
+    at.run()
+    _is_quick(at)
+    _button(at, "Back to the full run").click().run()
+    assert not at.warning
+    assert any(c.value.startswith("bundled run, seed 42") for c in at.caption)
+    at.run()
+    assert not at.warning, "it is not put back"
+    _button(at, "Show the quick run").click().run()
+    _is_quick(at)
+
+
+def _is_quick(at: AppTest) -> None:
     assert not at.exception, at.exception
     assert any("quick run" in w.value for w in at.warning)
     assert any(c.value.startswith("quick run, seed 7") for c in at.caption)
     assert "n = 4,000" in _charts(at)[0] or "n = 1,000" in _charts(at)[0]
-    _button(at, "Back to the full run").click().run()
-    assert not at.warning
-    assert any(c.value.startswith("bundled run, seed 42") for c in at.caption)
 
 
-def _pretend(name: str, *, quick: bool, out: Path, on_stage: Callable[..., None], **_: Any) -> Report:
-    """A run that is done at once: the bundled report, called a quick one."""
-    assert quick
-    on_stage("training", 1, 2)
-    shutil.copytree(BUNDLED / name, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("figures"))
-    found = read_report(out)
-    found.quick, found.seed = True, 7
-    found.info["n"] = {"train": 2000, "test": 500}
-    found.write()
-    return found
-
-
-def test_one_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: Any, **__: Any) -> Report:
-        raise AssertionError("a second run was started")
-
-    monkeypatch.setattr("sae_core.documents.reproduce.reproduce", never)
-    with report._RUNNING:
-        at = _open("experiment3")
-        _button(at, "Run again (quick)").click().run()
+def _started(name: str, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, how: str = "wait") -> AppTest:
+    """The page of somebody who has started a quick run, which has told how far it is."""
+    monkeypatch.setenv("PRETEND", how)
+    at = _open(name)
+    _button(at, "Run again (quick)").click().run()
     assert not at.exception, at.exception
-    assert any("going on" in i.value for i in at.info)
+    job = jobs.latest(f"reproduce-{name}")
+    assert job is not None
+    until(lambda: job.progress().what or job.state() != "running")
+    return at.run()
 
 
-def test_a_run_that_fails_lets_the_next_one_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: Any, **__: Any) -> Report:
-        raise DataError("it is damaged")
+def _let_go(jobs: Jobs) -> None:
+    job = jobs.running()
+    assert job is not None
+    (job.folder / "go").touch()
+    until(lambda: job.state() == "done")
 
-    monkeypatch.setattr("sae_core.documents.reproduce.reproduce", fails)
+
+def _progress(at: AppTest) -> list[Any]:
+    return [p.proto for p in at.get("progress")]
+
+
+def test_a_run_goes_on_while_other_pages_are_looked_at(
+    jobs: Jobs, mnist: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = _started("experiment3", jobs, monkeypatch)
+    assert [(p.text, p.value) for p in _progress(at)] == [("training", 25)]
+    at.switch_page("pages/2_Features.py").run()
+    assert not at.exception and not _progress(at)
+    _let_go(jobs)
+    at.switch_page("pages/7_Experiments.py").run()
+    _is_quick(at)
+
+
+def test_another_tab_follows_a_run_and_stops_it(jobs: Jobs, mnist: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = _started("experiment3", jobs, monkeypatch)
+    second = _open("experiment3")
+    assert [(p.text, p.value) for p in _progress(second)] == [("training", 25)]
+    _button(second, "Stop").click().run()
+    for at in (second, first.run()):
+        assert not at.exception and not _progress(at)
+        assert any("stopped" in i.value for i in at.info)
+        assert _charts(at) and not at.warning
+    _button(second, "Close").click().run()
+    for at in (second, first.run()):
+        assert not at.exception and not at.info
+    assert jobs.all() == []
+
+
+def test_a_reload_finds_what_was_done_meanwhile(jobs: Jobs, mnist: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    _started("experiment3", jobs, monkeypatch)
+    _let_go(jobs)
+    at = _open("experiment3")
+    assert not at.warning, "nobody is shown another's run unasked"
+    _button(at, "Show the quick run").click().run()
+    _is_quick(at)
+
+
+def test_one_run_at_a_time(jobs: Jobs, mnist: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    _started("experiment3", jobs, monkeypatch)
+    for name in ("experiment3", "intro"):
+        at = _open(name)
+        _button(at, "Run again (quick)").click().run()
+        assert not at.exception, at.exception
+        assert any("going on" in i.value and "Hidden layer" in i.value for i in at.info)
+        assert len(jobs.all()) == 1, "a second run was started"
+
+
+def test_a_run_that_fails_lets_the_next_one_in(jobs: Jobs, mnist: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _started("experiment3", jobs, monkeypatch, "fail")
+    until(lambda: jobs.running() is None)
+    at.run()
+    assert any("it is damaged" in i.value for i in at.info)
+    _button(at, "Run again (quick)").click().run()
+    assert len(jobs.all()) == 2
+
+
+def test_a_run_that_dies_is_said_with_its_last_words(jobs: Jobs, mnist: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = _started("experiment3", jobs, monkeypatch, "die")
+    until(lambda: jobs.running() is None)
+    at.run()
+    assert any("process is gone" in i.value for i in at.info)
+    assert at.code[0].value.endswith("Killed by a test")
+
+
+def test_where_no_run_can_be_started_it_is_said(
+    jobs: Jobs, mnist: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SAE_JOBS", str(tmp_path / "file" / "jobs"))
     at = _open("experiment3")
     _button(at, "Run again (quick)").click().run()
-    assert any("it is damaged" in i.value for i in at.info)
-    assert not report._RUNNING.locked()
+    assert not at.exception
+    assert any("cannot be started" in i.value for i in at.info)
 
 
 @pytest.mark.parametrize("damaged", [False, True])
@@ -218,7 +293,7 @@ def test_a_missing_or_damaged_report_is_said(damaged: bool, monkeypatch: pytest.
 
 
 def _button(at: AppTest, label: str) -> Any:
-    return next(b for b in at.button if b.label == label)
+    return next(b for b in at.button if b.label.startswith(label))
 
 
 # ---- words

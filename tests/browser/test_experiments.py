@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from sae_core import files
 from sae_core.documents.report import BUNDLED, read_report
-from tests.conftest import missing
+from tests.conftest import PRETEND, missing, until
+from ui.base import jobs as of_jobs
+from ui.base.jobs import Job, Jobs
 
 DRAWN = "[data-testid=stPlotlyChart] .main-svg"
 
@@ -49,6 +53,43 @@ def test_a_contradiction_opens_with_its_switch(page: Page, app: str) -> None:
     before = title.text_content()
     _choose(page, "each pair once")
     expect(title).not_to_have_text(before or "")
+
+
+@pytest.fixture
+def going_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
+    """A run that somebody else has started, in the folder that the server looks at."""
+    monkeypatch.setattr(of_jobs, "COMMAND", PRETEND)
+    monkeypatch.setenv("PRETEND", "wait")
+    job = Jobs().start("reproduce-experiment3", "the quick run", ["reproduce", "experiment3", "--quick"])
+    until(lambda: job.progress().what)
+    yield job
+    job.stop()
+    job.remove()
+
+
+def test_a_run_is_followed_without_a_hand(page: Page, app: str, going_on: Job) -> None:
+    _open(page, app)
+    bar = page.get_by_test_id("stProgress")
+    expect(bar).to_have_text("training")
+    files.append_line(going_on.log, {"what": "measuring", "done": 3, "of": 4})
+    expect(bar).to_have_text("measuring")
+    (going_on.folder / "go").touch()
+    page.get_by_role("button", name="Show the quick run").click()
+    page.get_by_text("This is a quick run").wait_for()
+    expect(bar).to_have_count(0)
+
+
+def test_a_run_is_stopped_from_a_tab_and_the_other_says_so(page: Page, app: str, going_on: Job) -> None:
+    _open(page, app)
+    with page.context.new_page() as other:
+        _open(other, app)
+        other.get_by_role("button", name="Stop").click()
+        other.get_by_text("was stopped").wait_for()
+    page.get_by_text("was stopped").wait_for()
+    assert going_on.state() == "stopped"
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_text("was stopped")).to_have_count(0)
+    assert not going_on.folder.exists()
 
 
 @pytest.mark.parametrize("width", [400, 1280])

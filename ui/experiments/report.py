@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import tempfile
-import threading
-import time
-from functools import lru_cache
 from pathlib import Path
 
 import streamlit as st
 
-from sae_core.datasets import DataError, default_data_dir
+from sae_core.datasets import DataError, dataset_info, default_data_dir, load_dataset
 from sae_core.documents import report as reports
-from sae_core.documents import reproduce
 from sae_core.documents.report import Report, read_report
 from sae_core.files import CheckpointError
-from ui.base import words
+from ui.base import job_view, words
 from ui.base.cache import shared
+from ui.base.jobs import Busy, Job, Jobs
 from ui.base.widgets import kept
 
 DOCUMENTS = {"ensemble": "Ensemble (000–002)", "intro": "Introduction (003)", "experiment3": "Hidden layer (004)"}
@@ -25,7 +21,6 @@ ABOUT = {
     "intro": "What sparsity is for, how an L1 penalty can be cheated, and ReLU + L1 against BatchTopK.",
     "experiment3": "An SAE on a classifier’s hidden layer: which features matter for a digit, and what they look like.",
 }
-_RUNNING = threading.Lock()
 
 
 def choose_document() -> str:
@@ -36,8 +31,12 @@ def choose_document() -> str:
 
 
 def report(name: str) -> Report | None:
-    """The bundled report or the quick run of this session, with the ways between the two; None, in words, without."""
+    """The bundled report or a quick run that this session looks at, with the ways between; None, in words, without."""
+    job = _latest(name)
     quick = st.session_state.get(f"quick-{name}")
+    if quick and not Path(quick).is_dir():  # only the newest runs are kept
+        _back(name)
+        quick = None
     folder = Path(quick) if quick else reports.BUNDLED / name
     found = None
     try:
@@ -53,6 +52,9 @@ def report(name: str) -> Report | None:
             st.caption(_about(found), width="stretch")
         if quick:
             st.button("Back to the full run", icon=":material/undo:", on_click=_back, args=(name,))
+        elif job is not None and job.state() == "done":
+            label = f"Show the quick run {job_view.when(job)}"
+            st.button(label, icon=":material/timer:", on_click=_look_at, args=(name, job))
         again = st.button(
             "Run again (quick)",
             icon=":material/replay:",
@@ -65,11 +67,19 @@ def report(name: str) -> Report | None:
             "experiment runs, not what the documents’ training gives.",
             icon=":material/timer:",
         )
-    place = st.container()
     if again:
-        with place:
-            _run(name)
+        job = _run(name) or job
+    if job is not None:
+        job_view.follow(job)
     return found
+
+
+def _latest(name: str) -> Job | None:
+    """The newest quick run of that experiment; when this session started it and it is done, its report is shown."""
+    job = Jobs().latest(f"reproduce-{name}")
+    if job is not None and st.session_state.get(f"started-{name}") == job.id and job.state() == "done":
+        _look_at(name, job)
+    return job
 
 
 @shared(8)
@@ -84,43 +94,32 @@ def _about(found: Report) -> str:
     return f"{what}, seed {found.seed}; {models} model{'s' if models > 1 else ''} trained in {trained:.0f} s"
 
 
+def _look_at(name: str, job: Job) -> None:
+    st.session_state[f"quick-{name}"] = str(job.out)
+    st.session_state.pop(f"started-{name}", None)
+
+
 def _back(name: str) -> None:
     st.session_state.pop(f"quick-{name}", None)
 
 
-@lru_cache(maxsize=1)
-def _runs() -> tempfile.TemporaryDirectory[str]:
-    """Where quick runs of this server are kept; it goes with the server."""
-    return tempfile.TemporaryDirectory(prefix="sae-explorer-", ignore_cleanup_errors=True)
-
-
-def _run(name: str) -> None:
-    """Run the experiment quickly, one at a time, and show its report; what hinders it is said in words."""
-    if not _RUNNING.acquire(blocking=False):
-        st.info("Another quick run is going on here. Try again when it is done.", icon=":material/hourglass:")
-        return
-    bar = st.progress(0.0, "starting …")
-    told = 0.0
-
-    def tell(what: str, done: int, of: int) -> None:
-        nonlocal told
-        if time.monotonic() - told > 0.2:  # a message to the browser costs more than a step
-            told = time.monotonic()
-            bar.progress(min(1.0, done / max(of, 1)), what)
-
+def _run(name: str) -> Job | None:
+    """Start a quick run of the experiment, in a process of its own; what hinders it is said in words."""
     try:
-        folder = Path(_runs().name) / name
-        reproduce.reproduce(
-            name, quick=True, out=folder, on_stage=tell, on_log=lambda log: tell("training", log.step, log.steps)
-        )
-    except (DataError, CheckpointError) as e:
-        bar.empty()
+        if not dataset_info("mnist").is_here(default_data_dir()):
+            load_dataset("mnist", "train")  # says which file is missing
+        what = ["reproduce", name, "--quick", "--no-figures"]  # the page draws its own
+        job = Jobs().start(f"reproduce-{name}", f"the quick run of “{DOCUMENTS[name]}”", what)
+    except DataError as e:
         st.info(f"The experiments train on MNIST. {e}", icon=":material/info:")
-        return
-    finally:
-        _RUNNING.release()
-    st.session_state[f"quick-{name}"] = str(folder)
-    st.rerun()
+    except Busy as e:
+        st.info(str(e), icon=":material/hourglass:")
+    except OSError as e:
+        st.info(f"It cannot be started here: {words.plain(e)}", icon=":material/info:")
+    else:
+        st.session_state[f"started-{name}"] = job.id
+        return job
+    return None
 
 
 @st.fragment
