@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sae_core.models.codes import SAEOutput, SparseCode, keep_topk, to_sparse
+from sae_core.models import dead
+from sae_core.models.codes import SAEOutput, SparseCode, to_sparse
 from sae_core.models.configs import RevivalConfig, SAEConfig
 from sae_core.models.forms import InferenceForm, Painter, Reader, Selection
 from sae_core.models.network import Network, check_input, to_numpy
@@ -160,65 +161,36 @@ class SAE(Network):
     @property
     def dead(self) -> Tensor:
         """[d_sae] bool: not active on the last `dead_after` training images."""
-        return self.idle >= getattr(self.config, "dead_after", float("inf"))
+        config = self.config
+        return self.idle >= (config.dead_after if isinstance(config, RevivalConfig) else float("inf"))
 
-    @torch.no_grad()
     def watch(self, acts: Tensor) -> None:
-        """Count, in training, how long each latent has not been active; acts [.., B, d_sae]."""
+        """Count, in training, how long each latent has not been active; acts [B, d_sae]."""
         if self.training:
-            self.idle += acts.shape[-2]
-            self.idle[(acts != 0).any(-2)] = 0
+            dead.watch(self.idle, acts)
 
     def aux_loss(self, pre_acts: Tensor, residual: Tensor) -> dict[str, Tensor]:
-        """The auxiliary loss where it was chosen: the strongest dead latents are to explain the residual [B, d_in].
-
-        ```
-        aux = aux_weight · mean (e_hat − e)²,   e_hat = ReLU(the aux_k largest dead pre_acts) @ W_dec
-        ```
-
-        Without the decoder's bias, which would otherwise be learned twice. Source: Gao et al. 2024.
-        """
-        config = self.config
+        """Where it was chosen, the loss by which the strongest dead latents are to explain the residual [B, d_in]."""
+        config, which = self.config, self.dead
         if self.revival != "aux" or not isinstance(config, RevivalConfig):
             return {}
-        dead = self.dead
-        n_dead = int(dead.sum())
-        if n_dead == 0 or config.aux_weight == 0:
+        if config.aux_weight == 0 or not which.any():
             return {"aux": pre_acts.new_zeros(())}
-        if dead.ndim == 1:
-            acts, rows = keep_topk(pre_acts[:, dead], min(config.aux_k, n_dead)).relu(), self.W_dec[dead]
-        else:  # an ensemble: each member has its own dead ones
-            of_dead = pre_acts.masked_fill(~dead.unsqueeze(-2), -torch.inf)
-            acts, rows = keep_topk(of_dead, min(config.aux_k, config.d_sae)).relu(), self.W_dec
-        missed = (acts @ rows - residual.detach()).pow(2).mean(dim=(-2, -1)).sum()
-        return {"aux": config.aux_weight * missed}
+        return {"aux": config.aux_weight * dead.missed(*self._of_dead(pre_acts, which), residual, config.aux_k)}
+
+    def _of_dead(self, pre_acts: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """The dead latents' pre_acts and decoder rows."""
+        return pre_acts[:, which], self.W_dec[which]
 
     @torch.no_grad()
     def revive(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Start dead latents anew from what x [N, d_in] is reconstructed worst in; returns which: bool like `idle`.
+        """Start dead latents anew from what x [N, d_in] is reconstructed worst in; returns which: bool like `idle`."""
+        which = self.dead
+        if which.any():
+            self._start_anew(which, x - self.decode(self.encode(x)), generator)
+            self.idle[which] = 0
+        return which
 
-        An image is drawn with a probability proportional to its squared error; its residual, at unit length, is the
-        latent's decoder row and, at a fifth of the mean length of the living ones, its encoder's; its bias is 0.
-        Source: Bricken et al. 2023 ("neuron resampling").
-        """
-        dead = self.dead
-        if not dead.any():
-            return dead
-        residual = x - self.decode(self.encode(x))  # [.., N, d_in], with a leading dimension for an ensemble
-        single = dead.ndim == 1
-        for i in range(1 if single else len(dead)):
-            mine, missed = (dead, residual) if single else (dead[i], residual[i])
-            n_dead = int(mine.sum())
-            if n_dead == 0:
-                continue
-            W, b = (self.W_enc, self.b_enc) if single else (self.W_enc[i], self.b_enc[i])
-            weights = missed.pow(2).sum(-1).cpu().double() + 1e-12
-            drawn = torch.multinomial(weights, n_dead, replacement=True, generator=generator)
-            rows = nn.functional.normalize(missed[drawn.to(x.device)], dim=-1)
-            length = W[:, ~mine].norm(dim=0).mean() if n_dead < len(mine) else W.new_ones(())
-            W[:, mine] = 0.2 * length * rows.t()
-            b[mine] = 0
-            if isinstance(self.W_dec, nn.Parameter):
-                self.W_dec[mine] = rows
-        self.idle[dead] = 0
-        return dead
+    def _start_anew(self, which: Tensor, residual: Tensor, generator: torch.Generator) -> None:
+        W_dec = self.W_dec if isinstance(self.W_dec, nn.Parameter) else None
+        dead.start_anew(which, residual, self.W_enc, self.b_enc, W_dec, generator)

@@ -14,7 +14,7 @@ import torch
 
 from sae_core.models.configs import SAEConfig
 from sae_core.models.network import Network
-from sae_core.models.registry import NETWORKS
+from sae_core.models.registry import ENSEMBLES, NETWORKS
 from sae_core.models.sae import SAE
 
 
@@ -43,9 +43,12 @@ def build_network(variant: str, config: Any = None, *, seed: int = 42) -> Networ
     if variant not in known:
         raise ValueError(f"there is no model called {variant!r}; there is {', '.join(known)}")
     cls = known[variant]
+    config = config if config is not None else cls.Config()
+    if getattr(config, "members", 1) > 1:
+        cls = ENSEMBLES[variant]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return cls(config if config is not None else cls.Config())
+        return cls(config)
 
 
 def build(variant: str, config: SAEConfig | None = None, *, seed: int = 42) -> SAE:

@@ -1,0 +1,55 @@
+"""Latents that are active no more: how long each has been idle, and the two ways of bringing them back.
+
+Nothing here knows an SAE: its tensors, and what it misses of its input, are handed in.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sae_core.models.codes import keep_topk
+
+
+@torch.no_grad()
+def watch(idle: Tensor, acts: Tensor) -> None:
+    """Count in idle [.., d_sae], in place, for how many images each latent has not been active; acts [.., B, d_sae]."""
+    idle += acts.shape[-2]
+    idle[(acts != 0).any(-2)] = 0
+
+
+def missed(pre_acts: Tensor, rows: Tensor, residual: Tensor, aux_k: int) -> Tensor:
+    """What dead latents leave unexplained of the residual e [.., B, d_in], which is taken as given: a scalar.
+
+    ```
+    missed = mean (e_hat − e)²,   e_hat = ReLU(the aux_k largest of pre_acts) @ rows
+    ```
+
+    pre_acts [.., B, n] and rows [.., n, d_in] are the dead latents'; of several models it is the sum. Without the
+    decoder's bias, which would otherwise be learned twice. Source: Gao et al. 2024.
+    """
+    acts = keep_topk(pre_acts, min(aux_k, pre_acts.shape[-1])).relu()
+    return (acts @ rows - residual.detach()).pow(2).mean(dim=(-2, -1)).sum()
+
+
+@torch.no_grad()
+def start_anew(
+    dead: Tensor, residual: Tensor, W_enc: Tensor, b_enc: Tensor, W_dec: Tensor | None, generator: torch.Generator
+) -> None:
+    """Start the latents where dead [d_sae] anew, in place, from what is missed most of the residual [N, d_in].
+
+    An image is drawn with a probability proportional to its squared error; its residual, at unit length, is the
+    latent's decoder row (W_dec None: the decoder follows from the encoder) and, at a fifth of the mean length of the
+    living ones, its encoder's; its bias is 0. Source: Bricken et al. 2023 ("neuron resampling").
+    """
+    n_dead = int(dead.sum())
+    if n_dead == 0:
+        return
+    weights = residual.pow(2).sum(-1).cpu().double() + 1e-12
+    drawn = torch.multinomial(weights, n_dead, replacement=True, generator=generator)
+    rows = nn.functional.normalize(residual[drawn.to(residual.device)], dim=-1)
+    length = W_enc[:, ~dead].norm(dim=0).mean() if n_dead < len(dead) else W_enc.new_ones(())
+    W_enc[:, dead] = 0.2 * length * rows.t()
+    b_enc[dead] = 0
+    if W_dec is not None:
+        W_dec[dead] = rows

@@ -1,0 +1,97 @@
+"""Several tied k-sparse autoencoders trained side by side."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from sae_core.models import dead, matching
+from sae_core.models.forms import InferenceForm
+from sae_core.models.registry import register_ensemble
+from sae_core.models.sae import SAE
+from sae_core.variants.tied_topk import TiedTopK, TiedTopKConfig
+
+
+@register_ensemble
+class TiedTopKEnsemble(TiedTopK):
+    """n members of `tied_topk`: the same computation with a leading dimension, W_enc [n, d_in, d_sae].
+
+    Their losses are summed, so with consistency "none" each member trains as it would alone. Otherwise every member's
+    loss is
+
+    ```
+    loss_i = mse_i + λ · warm(t) · C,     warm(t) = ½ (1 + cos(π (T − t) / T)) up to step T, then 1
+    ```
+
+    with one C for all, over the pairs of members: `matching`: 1 − mean cosine of decoder rows matched one to one;
+    `row-max`: 1 − mean cosine of each row with its best partner (both directions); `representation`: mean squared
+    difference of the codes, latent by latent. The documents' program computes the first and their report writes the
+    last. Who is whose partner is looked up every `match_every` steps; the cosines are those of every step.
+
+    Source: documents 000–002.
+    """
+
+    step: Tensor
+    partner: Tensor
+
+    def __init__(self, config: TiedTopKConfig) -> None:
+        super().__init__(config)
+        others = [nn.init.orthogonal_(torch.empty_like(self.W_enc)) for _ in range(1, config.members)]
+        self.W_enc = nn.Parameter(torch.stack([self.W_enc.detach(), *others]))
+        self.b_enc = nn.Parameter(torch.zeros(config.members, config.d_sae))
+        # Parts of a training, not of the model.
+        self.register_buffer("idle", torch.zeros(config.members, config.d_sae), persistent=False)
+        self.register_buffer("step", torch.zeros((), dtype=torch.long), persistent=False)
+        places = (config.members, config.members, config.d_sae) if self._matches else (0,)
+        self.register_buffer("partner", torch.zeros(places, dtype=torch.long), persistent=False)
+
+    @property
+    def _matches(self) -> bool:
+        return self.config.consistency in (matching.MATCHING, matching.ROW_MAX)
+
+    def _pre_acts(self, x: Tensor) -> Tensor:
+        return x @ self.W_enc + self.b_enc.unsqueeze(-2)
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        shrink, acts, found = self._fast(x)
+        if self.config.consistency != "none":
+            found["consistency"] = self.config.consistency_weight * self._warm() * self._consistency(shrink, acts)
+        return found
+
+    def _warm(self) -> float:
+        t, T = int(self.step), self.config.consistency_warmup
+        return 1.0 if t >= T else 0.5 * (1 + math.cos(math.pi * (T - t) / T))
+
+    def _consistency(self, shrink: Tensor, acts: Tensor) -> Tensor:
+        if not self._matches:
+            n = len(acts)  # Σ over pairs of (a_i − a_j)² = n Σ a_i² − (Σ a_i)²
+            return (n * acts.square().sum(0) - acts.sum(0).square()).mean() / (n * (n - 1) / 2)
+        how = self.config.consistency
+        if int(self.step) % self.config.match_every == 0:
+            self.partner.copy_(matching.partners((self.W_enc * shrink).detach(), how))
+        return 1 - matching.agreement(self.W_enc, shrink, self.partner, how == matching.MATCHING)
+
+    def after_step(self) -> None:
+        self.step += 1
+
+    def _of_dead(self, pre_acts: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """Each member has its own dead ones, and not equally many: the others' pre_acts are −∞."""
+        return pre_acts.masked_fill(~which.unsqueeze(-2), -torch.inf), self.W_dec
+
+    def _start_anew(self, which: Tensor, residual: Tensor, generator: torch.Generator) -> None:
+        for i in range(self.config.members):
+            dead.start_anew(which[i], residual[i], self.W_enc[i], self.b_enc[i], None, generator)
+
+    def inference_form(self) -> InferenceForm:
+        raise ValueError(f"an ensemble of {self.config.members} has no single code: choose a member")
+
+    def member(self, index: int) -> SAE:
+        if not 0 <= index < self.config.members:
+            raise ValueError(f"there is no member {index}: this ensemble has 0 to {self.config.members - 1}")
+        one = TiedTopK(replace(self.config, members=1)).to(self.W_enc.device)
+        one.load_state_dict({"W_enc": self.W_enc[index], "b_enc": self.b_enc[index]})
+        one.attach(self.reader, self.painter)
+        return one.train(self.training)
