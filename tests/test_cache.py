@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -149,3 +150,21 @@ def test_of_no_images_it_is_whole_at_once() -> None:
     heard: list[float] = []
     assert Batchwise(0, 4, lambda start, stop: 1, len).fill(heard.append) == 0
     assert heard == [1.0]
+
+
+def test_a_figure_waits_for_another_visitors_import(tmp_path: Path) -> None:
+    """Streamlit imports pandas for the first visitor who is shown a component; meanwhile another's figure is drawn."""
+    (tmp_path / "pandas.py").write_text(
+        "import time; time.sleep(0.5)\nclass Series: pass\nclass Index: pass\nclass DataFrame: pass\n"
+    )
+    program = (
+        "import sys, threading, time, plotly.graph_objects\n"
+        "other = threading.Thread(target=lambda: __import__('pandas'))\n"
+        "other.start()\n"
+        "while 'pandas' not in sys.modules: time.sleep(0.001)\n"
+        "import numpy as np; from sae_core.figures import charts\n"
+        "print(len(charts.ranked(np.arange(3), np.ones(3), 'title', 'unit', 'said').to_json()))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and int(done.stdout) > 100, done.stderr
