@@ -5,6 +5,9 @@ PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes, each with a server and a browser of its own; a file of tests stays in one. WORKERS=0: one after the other.
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile
 
 .PHONY: run test check lint lint-js format bench clean
 .DELETE_ON_ERROR:
@@ -14,10 +17,10 @@ run: $(VENV)/.run
 	@$(BIN)/python -m streamlit run app.py --server.port $(PORT) $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 check: lint
-	$(BIN)/python -m pytest --ignore tests/browser -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) --ignore tests/browser -m "not slow" $(PYTEST_ARGS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -31,6 +31,7 @@ def test_first_losses_are_those_of_numpy() -> None:
         assert found.pearson[i] == pytest.approx(r, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_every_device_here_is_timed() -> None:
     rows = benchmark_devices(images(1000, 0), steps=4, members=2)
     here = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

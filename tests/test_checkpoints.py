@@ -552,21 +552,25 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_killed_before_any_touch_of_the_disk_it_goes_on(programs: dict[str, Any]) -> None:
     result = programs["kill"]
     assert result["killed"] > 30 and result["resumed"] > 10
     assert 1 <= result["finished"] < 5, "killed after the renaming, the model is there and loads"
 
 
+@pytest.mark.slow
 def test_one_process_says_that_another_is_training(programs: dict[str, Any]) -> None:
     assert "another process is training topk-12-k3-made-up right now" in programs["busy"]["said"]
     assert programs["busy"]["left"] == ["topk-12-k3-made-up"]
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_make_one_model(programs: dict[str, Any]) -> None:
     assert programs["two"]["attempts"] > 0
 
 
+@pytest.mark.slow
 def test_the_train_command_killed_during_training_ends_with_the_same_bits(programs: dict[str, Any]) -> None:
     result = programs["train"]
     assert 0 < result["at"][0] < result["at"][1] < result["at"][2] < result["at"][3] < result["lines"]

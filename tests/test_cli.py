@@ -195,6 +195,7 @@ def test_help_names_every_option(variant: str, capsys: pytest.CaptureFixture[str
 # ---- what the documents ask for
 
 
+@pytest.mark.slow
 def test_the_first_losses(cli: Cli, mnist_dir: Path) -> None:
     found = cli("analyze-loss", "--data-dir", mnist_dir, "--members", 2)
     assert found["mean_image_mse"] == pytest.approx(0.0673, abs=2e-4)
@@ -203,6 +204,7 @@ def test_the_first_losses(cli: Cli, mnist_dir: Path) -> None:
     assert "data get mnist" in cli.fails("analyze-loss", "--data-dir", cli.models)
 
 
+@pytest.mark.slow
 def test_devices_are_compared(cli: Cli, mnist_dir: Path) -> None:
     rows = cli("benchmark", "devices", "--steps", 2, "--data-dir", mnist_dir)
     assert [r["precision"] for r in rows[:2]] == ["float32", "bfloat16"] and rows[0]["device"] == "cpu"
@@ -216,6 +218,7 @@ def test_statistics_are_made_anew(cli: Cli) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_an_experiment_is_reproduced(cli: Cli, mnist_dir: Path, tmp_path: Path) -> None:
     found = cli("reproduce", "intro", "--quick", "--data-dir", mnist_dir, "--out", tmp_path / "out")
     assert found["name"] == "intro" and found["claims"] and found["quick"] is True

@@ -204,6 +204,7 @@ def test_where_jobs_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 # ---- the real command
 
 
+@pytest.mark.slow
 def test_a_training_is_a_job(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path / "jobs")
     plan = ["train", "topk", "--dataset", "digits", "--d-sae", "32", "--k", "4", "--epochs", "2"]

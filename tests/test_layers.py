@@ -153,6 +153,7 @@ def test_packages_stay_where_they_belong(module: str) -> None:
             assert not uses(name, "torch"), f"{module} imports {name}"
 
 
+@pytest.mark.slow
 def test_what_needs_no_torch_does_not_wait_for_it() -> None:
     check = (
         "import sys, importlib\n"

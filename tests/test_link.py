@@ -669,6 +669,7 @@ class Schedules(RuleBasedStateMachine):
         self.none_after_a_newer_one()
 
 
+@pytest.mark.slow
 def test_any_schedule(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "st", None)
     monkeypatch.setattr(Schedules, "browser", browser, raising=False)

@@ -48,6 +48,7 @@ def test_tensorboard_reads_what_was_written(tmp_path: Path) -> None:
     assert events.Scalars("dead")[0].value == 7
 
 
+@pytest.mark.slow
 def test_wandb_keeps_what_was_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wandb = pytest.importorskip("wandb", reason="wandb is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")

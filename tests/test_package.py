@@ -55,6 +55,7 @@ def elsewhere(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_wheel_brings_nothing_else_into_site_packages(site: Path) -> None:
     assert {p.name for p in site.iterdir() if p.suffix != ".dist-info"} == {"sae_core"}
     bundled = {p.name for p in (site / "sae_core" / "_bundled").iterdir()}
@@ -62,6 +63,7 @@ def test_the_wheel_brings_nothing_else_into_site_packages(site: Path) -> None:
     assert not list(site.rglob("*.partial")) and not list(site.rglob("__pycache__"))
 
 
+@pytest.mark.slow
 def test_an_installed_package_has_its_models(site: Path) -> None:
     done = elsewhere(site, "-m", "sae_core", "list", "--json")
     assert done.returncode == 0, done.stderr

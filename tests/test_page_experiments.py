@@ -75,6 +75,7 @@ def test_every_claim_is_in_the_table(name: str) -> None:
     assert "results" not in " ".join(c.value for c in at.caption)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_contradiction_opens(name: str) -> None:
     for number in NUMBERS[name]:

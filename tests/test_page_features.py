@@ -213,6 +213,7 @@ def test_the_table_is_the_wall_in_numbers() -> None:
     assert table["dead"].tolist() == stats.dead.tolist()
 
 
+@pytest.mark.slow
 def test_the_landscape_shows_use_and_map_when_it_is_opened() -> None:
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     at.session_state["feature-landscape"] = True

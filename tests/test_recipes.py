@@ -112,6 +112,7 @@ def run(code: str) -> Tensor:
     return picture
 
 
+@pytest.mark.slow
 def test_the_code_shows_the_picture_by_itself() -> None:
     code = to_code(Recipe("r", MODEL, {7: 2.0}, picture="digits-test-11"))
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)

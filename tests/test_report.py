@@ -253,6 +253,7 @@ def test_figures_are_written_as_html_that_holds_plotly(copied: Report, monkeypat
     assert told[-1][1:] == (6, 6)
 
 
+@pytest.mark.slow
 def test_figures_are_written_as_png_where_a_browser_is(copied: Report) -> None:
     said = export.write_figures(copied)
     if any("there is no Chrome" in s for s in said):

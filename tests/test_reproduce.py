@@ -17,6 +17,8 @@ from sae_core.documents.report import BUNDLED, NAMES, Claim, Report, read_report
 from sae_core.documents.reproduce import reproduce
 from sae_core.store import catalogue
 
+pytestmark = pytest.mark.slow
+
 Quick = Callable[[str], Report]
 
 
