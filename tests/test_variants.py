@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -120,6 +121,21 @@ def test_a_selection_keeps_what_it_says() -> None:
         (Selection("threshold", relu=True, thresholds=thresholds), [[0, 0, 2, 0], [0, 0, 0.5, 0]]),
     ):
         assert np.array_equal(select(pre_acts), codes), select
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("by", ["topk", "all", "threshold"])
+def test_a_selection_in_torch_is_that_in_numpy(by: Literal["topk", "all", "threshold"], relu: bool) -> None:
+    pre_acts = torch.randn(50, D_SAE, generator=torch.Generator().manual_seed(0))  # no ties
+    thresholds = torch.linspace(-2, 2, D_SAE) if by == "threshold" else None
+    select = Selection(by, relu, k=20 if by == "topk" else 0, thresholds=thresholds)
+    acts = select.on(pre_acts)
+    assert np.array_equal(acts.numpy(), select(pre_acts.numpy()))
+    assert bool((acts < 0).any()) != relu
+    pre_acts.requires_grad_()
+    select.on(pre_acts).sum().backward()
+    assert torch.equal(pre_acts.grad != 0, acts != 0), "what is kept has the gradient"
+    assert torch.equal(select.on(torch.stack([pre_acts, -pre_acts]))[0], acts), "also with a dimension of members"
 
 
 def test_a_form_that_cannot_be_computed_is_refused() -> None:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from sae_core.models.codes import keep_topk
 
 
 class Layer(NamedTuple):
@@ -30,6 +33,9 @@ class Selection:
     "threshold":  f where pre_acts[f] > thresholds[f]
     relu:         max(0, ·) of those
     ```
+
+    `on` is this in torch, and what a model encodes with; a call is the slow and readable reference in NumPy, to which
+    every model and the browser are held.
     """
 
     by: Literal["topk", "all", "threshold"]
@@ -37,8 +43,8 @@ class Selection:
     """negative values that were kept become 0"""
     k: int = 0
     """for "topk", else 0"""
-    thresholds: np.ndarray | None = None
-    """for "threshold": one for each latent, float32 [d_sae]; else None"""
+    thresholds: np.ndarray | Tensor | None = None
+    """for "threshold": one for each latent, float32 [d_sae]; else None. A model has them as a tensor, a form never"""
 
     def __post_init__(self) -> None:
         if self.by not in ("topk", "all", "threshold"):
@@ -54,10 +60,19 @@ class Selection:
             keep = np.zeros(pre_acts.shape, bool)
             np.put_along_axis(keep, np.argsort(-pre_acts, axis=1, kind="stable")[:, : self.k], True, axis=1)
         elif self.thresholds is not None:
-            keep = pre_acts > self.thresholds
+            keep = pre_acts > np.asarray(self.thresholds)
         else:
             keep = np.ones(pre_acts.shape, bool)
         return np.where(keep, np.maximum(pre_acts, 0) if self.relu else pre_acts, 0)
+
+    def on(self, pre_acts: Tensor) -> Tensor:
+        """pre_acts [.., d_sae] → acts [.., d_sae], with the gradient of what is kept; of equal ones top-k keeps any."""
+        acts = pre_acts
+        if self.by == "topk":
+            acts = keep_topk(pre_acts, self.k)
+        elif self.thresholds is not None:
+            acts = torch.where(pre_acts > torch.as_tensor(self.thresholds), pre_acts, 0.0)
+        return acts.relu() if self.relu else acts
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,11 +17,21 @@ from sae_core.models.network import Network, check_input, to_numpy
 
 
 class SAE(Network):
-    """A sparse autoencoder: acts = encode(x), x_hat = acts @ W_dec + b_dec.
+    """A sparse autoencoder, whatever its selection is.
 
-    A variant gives `encode`, `losses` and what else of the hooks it needs; the trainer never asks which
-    variant it has. W_enc is [d_in, d_sae], W_dec [d_sae, d_in], as the field writes them.
+    ```
+    pre_acts = x @ W_enc + b_enc                       (of x − b_dec with a `pre_bias`)
+    acts     = selection(pre_acts)
+    x_hat    = acts @ W_dec + b_dec
+    loss     = error(x_hat, x)  +  the auxiliary loss, where it was chosen  +  penalties(pre_acts, acts)
+    ```
+
+    A variant gives the tensors, its `selection`, its `penalties` and what else of the hooks it needs; the trainer never
+    asks which variant it has. W_enc is [d_in, d_sae], W_dec [d_sae, d_in], as the field writes them.
     """
+
+    pre_bias: ClassVar[bool] = False
+    """the decoder's bias is subtracted from what is read"""
 
     Config: ClassVar[type[SAEConfig]] = SAEConfig
 
@@ -42,15 +53,23 @@ class SAE(Network):
     reader: Reader | None
     painter: Painter | None
 
-    # ---- what a variant gives: the tensors above as parameters or properties, `losses`, and these
+    # ---- what a variant gives: the tensors above as parameters or properties, and of these what it needs
 
-    def encode(self, x: Tensor) -> Tensor:
-        """x [N, d_in] → acts [N, d_sae]; the code of an image never depends on its batch-mates."""
+    def selection(self) -> Selection:
+        """Which pre_acts an image's code keeps; it never depends on the image's batch-mates."""
         raise NotImplementedError
 
-    def inference_form(self) -> InferenceForm:
-        """This model as the one formula that the browser computes."""
-        raise NotImplementedError
+    def select_batch(self, pre_acts: Tensor) -> Tensor:
+        """pre_acts [B, d_sae] → acts in training, where a batch may be looked at as a whole; here as in use."""
+        return self.selection().on(pre_acts)
+
+    def error(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """The scalar that training brings down first; it is logged as "mse"."""
+        return (x_hat - x).pow(2).mean()
+
+    def penalties(self, pre_acts: Tensor, acts: Tensor) -> dict[str, Tensor]:
+        """Named scalars that the loss adds for a training batch [B, d_sae], or for the weights."""
+        return {}
 
     def penalty(self, mean: Tensor) -> Tensor | None:
         """What the loss adds for each latent's mean activation [.., d_sae], elementwise; None: nothing."""
@@ -58,9 +77,44 @@ class SAE(Network):
 
     # ---- what is the same for all
 
+    def _pre_acts(self, x: Tensor) -> Tensor:
+        """x [N, d_in] → what the selection chooses from [N, d_sae]."""
+        return (x - self.b_dec if self.pre_bias else x) @ self.W_enc + self.b_enc
+
+    def encode(self, x: Tensor) -> Tensor:
+        """x [N, d_in] → acts [N, d_sae]; the code of an image never depends on its batch-mates."""
+        return self.selection().on(self._pre_acts(x))
+
     def decode(self, acts: Tensor) -> Tensor:
         """acts [N, d_sae] → x_hat [N, d_in] = acts @ W_dec + b_dec, not clipped."""
         return acts @ self.W_dec + self.b_dec
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        pre_acts = self._pre_acts(x)
+        acts = self.select_batch(pre_acts)
+        return self._losses(x, pre_acts, acts, self.decode(acts))
+
+    def _losses(self, x: Tensor, pre_acts: Tensor, acts: Tensor, x_hat: Tensor) -> dict[str, Tensor]:
+        self.watch(acts)
+        return {"mse": self.error(x_hat, x), **self.aux_loss(pre_acts, x - x_hat), **self.penalties(pre_acts, acts)}
+
+    def inference_form(self) -> InferenceForm:
+        """This model as the one formula that the browser computes, with what it reads and how it is shown."""
+        b, select = self.b_enc, self.selection()
+        if self.pre_bias:
+            # In float64: it then differs from subtracting b_dec first by float32's rounding only.
+            b = b.detach().double() - self.b_dec.detach().double() @ self.W_enc.detach().double()
+        if isinstance(select.thresholds, Tensor):
+            select = replace(select, thresholds=to_numpy(select.thresholds))
+        return InferenceForm(
+            W=to_numpy(self.W_enc),
+            b=to_numpy(b),
+            D=to_numpy(self.W_dec),
+            c=to_numpy(self.b_dec.expand(self.config.d_in)),
+            select=select,
+            reader=None if self.reader is None else self.reader.layer(),
+            painter=None if self.painter is None else self.painter.layer(),
+        )
 
     def forward(self, x: Tensor) -> SAEOutput:
         """x [N, d_in] float32 → code and reconstruction. ValueError for a wrong shape or NaN."""
@@ -108,50 +162,6 @@ class SAE(Network):
         if index != 0:
             raise ValueError(f"there is no member {index}: this {self.variant} is a single model, member 0")
         return self
-
-    # ---- parts that untied variants share
-
-    def _untied(self) -> None:
-        """Parameters of its own for encoder and decoder: W_dec random unit rows, W_enc their transpose, biases 0."""
-        d_in, d_sae = self.config.d_in, self.config.d_sae
-        D = nn.functional.normalize(torch.randn(d_sae, d_in), dim=-1)
-        self.W_enc = nn.Parameter(D.t().contiguous())
-        self.b_enc = nn.Parameter(torch.zeros(d_sae))
-        self.W_dec = nn.Parameter(D)
-        self.b_dec = nn.Parameter(torch.zeros(d_in))
-
-    @torch.no_grad()
-    def _start_among(self, x: Tensor) -> None:
-        """b_dec at the mean of x, rows in random directions among those that x has.
-
-        An input that never changes has no gradient and would show its initial noise for ever.
-        """
-        self.b_dec.copy_(x.mean(0))
-        self.W_dec.copy_(nn.functional.normalize(self.W_dec * x.std(0, correction=0), dim=-1))
-        self.W_enc.copy_(self.W_dec.t())
-
-    @torch.no_grad()
-    def _unit_rows(self) -> None:
-        self.W_dec.copy_(nn.functional.normalize(self.W_dec, dim=-1))
-
-    def _form(self, W: Tensor, b: Tensor, D: Tensor, c: Tensor, select: Selection) -> InferenceForm:
-        """These tensors as an inference form, with what the SAE reads and how it is shown."""
-        return InferenceForm(
-            W=to_numpy(W),
-            b=to_numpy(b),
-            D=to_numpy(D),
-            c=to_numpy(c),
-            select=select,
-            reader=None if self.reader is None else self.reader.layer(),
-            painter=None if self.painter is None else self.painter.layer(),
-        )
-
-    def _folded_bias(self) -> Tensor:
-        """b_enc − b_dec @ W_enc: what a subtracted pre-bias makes of the encoder's bias.
-
-        In float64: it then differs from subtracting b_dec first by float32's rounding only.
-        """
-        return self.b_enc.detach().double() - self.b_dec.detach().double() @ self.W_enc.detach().double()
 
     def _check(self, x: Tensor) -> None:
         check_input(x, self.config.d_in, "this SAE")

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from sae_core.models.configs import KConfig
-from sae_core.models.forms import InferenceForm, Selection
-from sae_core.models.network import to_numpy
+from sae_core.models.forms import Selection
 from sae_core.models.registry import register
-from sae_core.models.sae import SAE
+from sae_core.models.untied import Untied
 from sae_core.options import option
 
 CHUNK = 4096
@@ -29,7 +28,7 @@ class BatchTopKConfig(KConfig):
 
 
 @register
-class BatchTopK(SAE):
+class BatchTopK(Untied):
     """Untied, pre-bias, unit-norm decoder rows; the k·B largest activations of a batch of B stay.
 
     ```
@@ -37,7 +36,7 @@ class BatchTopK(SAE):
     training:  acts = ReLU(pre_acts) where among the k·B largest of the batch, else 0
     in use:    acts = pre_acts where pre_acts > threshold, else 0
     x_hat    = acts @ W_dec + b_dec,   ‖W_dec[f]‖ = 1
-    loss     = mean (x_hat − x)²  +  aux (see `SAE.aux_loss`)  +  shrink / 2 · ‖W_enc‖²
+    loss     = mean (x_hat − x)²  +  aux (see `topk`)  +  shrink / 2 · ‖W_enc‖²
     ```
 
     The threshold is set once, after training: exactly k·N of all activations on the N training images are above it.
@@ -57,39 +56,24 @@ class BatchTopK(SAE):
         "revival": "aux",
     }
     config: BatchTopKConfig
+    pre_bias = True
     threshold: Tensor
 
     def __init__(self, config: BatchTopKConfig) -> None:
         super().__init__(config)
-        self._untied()
         self.register_buffer("threshold", torch.zeros(()))
 
-    def start(self, x: Tensor) -> None:
-        self._start_among(x)
+    def selection(self) -> Selection:
+        return Selection("threshold", relu=True, thresholds=self.threshold.expand(self.config.d_sae))
 
-    def _pre_acts(self, x: Tensor) -> Tensor:
-        return (x - self.b_dec) @ self.W_enc + self.b_enc
-
-    def encode(self, x: Tensor) -> Tensor:
-        pre_acts = self._pre_acts(x)
-        return torch.where(pre_acts > self.threshold, pre_acts, 0.0).relu()
-
-    def losses(self, x: Tensor) -> dict[str, Tensor]:
-        pre_acts = self._pre_acts(x)
+    def select_batch(self, pre_acts: Tensor) -> Tensor:
         positive = pre_acts.relu()
         # The smallest that stays: of those equal to it all stay.
-        limit = positive.detach().flatten().kthvalue(positive.numel() - self.config.k * len(x) + 1).values
-        acts = torch.where(positive >= limit, positive, 0.0)
-        x_hat = self.decode(acts)
-        self.watch(acts)
-        return {
-            "mse": (x_hat - x).pow(2).mean(),
-            **self.aux_loss(pre_acts, x - x_hat),
-            "shrink": self.config.shrink / 2 * self.W_enc.pow(2).sum(),
-        }
+        limit = positive.detach().flatten().kthvalue(positive.numel() - self.config.k * len(pre_acts) + 1).values
+        return torch.where(positive >= limit, positive, 0.0)
 
-    def after_step(self) -> None:
-        self._unit_rows()
+    def penalties(self, pre_acts: Tensor, acts: Tensor) -> dict[str, Tensor]:
+        return {"shrink": self.config.shrink / 2 * self.W_enc.pow(2).sum()}
 
     @torch.no_grad()
     def finish(self, x: Tensor) -> None:
@@ -112,8 +96,3 @@ class BatchTopK(SAE):
         stays, goes = kept[-2], kept[-1]
         between = (stays + goes) / 2
         self.threshold.copy_(between if between < stays else goes)
-
-    def inference_form(self) -> InferenceForm:
-        thresholds = to_numpy(self.threshold.expand(self.config.d_sae))
-        select = Selection("threshold", relu=True, thresholds=thresholds)
-        return self._form(self.W_enc, self._folded_bias(), self.W_dec, self.b_dec, select)

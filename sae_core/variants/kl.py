@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sae_core.models.configs import SAEConfig
-from sae_core.models.forms import InferenceForm, Selection
+from sae_core.models.forms import Selection
 from sae_core.models.registry import register
 from sae_core.models.sae import SAE
 from sae_core.options import option
@@ -54,6 +54,7 @@ class KL(SAE):
     Config = KLConfig
     recipe: ClassVar[dict[str, Any]] = {"epochs": 10, "batch_size": 64, "lr": 1e-4}
     config: KLConfig
+    pre_bias = True
 
     def __init__(self, config: KLConfig) -> None:
         super().__init__(config)
@@ -63,19 +64,14 @@ class KL(SAE):
         self.W_dec = nn.Parameter(nn.init.kaiming_uniform_(torch.empty(config.d_in, config.d_sae)).t().contiguous())
         self.b_dec = nn.Parameter(torch.zeros(config.d_in))
 
-    def encode(self, x: Tensor) -> Tensor:
-        return ((x - self.b_dec) @ self.W_enc + self.b_enc).relu()
+    def selection(self) -> Selection:
+        return Selection("all", relu=True)
 
-    def losses(self, x: Tensor) -> dict[str, Tensor]:
-        acts = self.encode(x)
-        self.watch(acts)
-        return {"mse": (self.decode(acts) - x).pow(2).mean(), "kl": self.penalty(acts.mean(0)).sum()}
+    def penalties(self, pre_acts: Tensor, acts: Tensor) -> dict[str, Tensor]:
+        return {"kl": self.penalty(acts.mean(0)).sum()}
 
     def penalty(self, mean: Tensor) -> Tensor:
         """kl_weight · KL(ρ ‖ m) of each mean activation, elementwise."""
         rho, eps = self.config.rho, self.config.eps
         m = mean.clamp(eps, 1 - eps)
         return self.config.kl_weight * (rho * (rho / m).log() + (1 - rho) * ((1 - rho) / (1 - m)).log())
-
-    def inference_form(self) -> InferenceForm:
-        return self._form(self.W_enc, self._folded_bias(), self.W_dec, self.b_dec, Selection("all", relu=True))

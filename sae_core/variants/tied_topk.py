@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from sae_core.models.codes import keep_topk
 from sae_core.models.configs import KConfig
-from sae_core.models.forms import InferenceForm, Selection
+from sae_core.models.forms import Selection
 from sae_core.models.registry import register
 from sae_core.models.sae import SAE
 from sae_core.options import option
@@ -67,11 +66,12 @@ class TiedTopK(SAE):
     def b_dec(self) -> Tensor:  # type: ignore[override]
         return self.zero
 
-    def _pre_acts(self, x: Tensor) -> Tensor:
-        return x @ self.W_enc + self.b_enc
+    def selection(self) -> Selection:
+        return Selection("topk", relu=False, k=self.config.k)
 
-    def encode(self, x: Tensor) -> Tensor:
-        return keep_topk(self._pre_acts(x), self.config.k)
+    def error(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        # The sum over members: Adam works element by element, so each gets its own gradient and no other.
+        return (x_hat - x).square().mean(dim=(-2, -1)).sum()
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         return self._fast(x)[-1]
@@ -85,13 +85,6 @@ class TiedTopK(SAE):
         W = self.W_enc
         shrink = W.square().sum(-2, keepdim=True).clamp_min(1e-24).rsqrt()
         pre_acts = self._pre_acts(x)
-        acts = keep_topk(pre_acts, self.config.k)
+        acts = self.select_batch(pre_acts)
         x_hat = (W @ (acts * shrink).transpose(-1, -2)).transpose(-1, -2)
-        self.watch(acts)
-        # The sum over members: Adam works element by element, so each gets its own gradient and no other.
-        mse = (x_hat - x).square().mean(dim=(-2, -1)).sum()
-        return shrink, acts, {"mse": mse, **self.aux_loss(pre_acts, x - x_hat)}
-
-    def inference_form(self) -> InferenceForm:
-        c = self.W_enc.new_zeros(self.config.d_in)
-        return self._form(self.W_enc, self.b_enc, self.W_dec, c, Selection("topk", relu=False, k=self.config.k))
+        return shrink, acts, self._losses(x, pre_acts, acts, x_hat)

@@ -57,7 +57,7 @@ def pack(form: InferenceForm, model_id: str, shown: bool = True, **more: Any) ->
     parts = [m.astype("<f2") for m in (form.W, form.D, *(layer.W for layer in there))]
     parts += [v.astype("<f4") for v in (form.b, form.c, *(layer.b for layer in there))]
     if form.select.thresholds is not None:
-        parts.append(form.select.thresholds.astype("<f4"))
+        parts.append(np.asarray(form.select.thresholds, "<f4"))
     return np.uint32(len(text)).tobytes() + text + b"".join(np.ascontiguousarray(p).tobytes() for p in parts)
 
 
