@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sae_core.measure import geometry
 from sae_core.models.matching import MATCHING, ROW_MAX, agreement, assign, cosines, mmcs, partners
 
 
@@ -42,6 +43,13 @@ def slow_agreement(W: Tensor, partner: Tensor) -> Tensor:
 def test_cosines_by_hand() -> None:
     a, b = torch.tensor([[3.0, 4.0], [0.0, 0.0]]), torch.tensor([[0.0, 2.0], [-3.0, -4.0]])
     assert torch.allclose(cosines(a, b), torch.tensor([[0.8, -1.0], [0.0, 0.0]]))
+
+
+def test_cosines_are_those_of_numpy() -> None:
+    W = dictionaries(2)
+    a, b = W[0].t(), W[1].t()
+    assert torch.allclose(cosines(a, b).double(), torch.from_numpy(geometry.cosines(a.numpy(), b.numpy())), atol=1e-6)
+    assert np.array_equal(geometry.cosines(a.numpy()), geometry.cosines(a.numpy(), a.numpy()))
 
 
 @pytest.mark.parametrize("seed", range(5))

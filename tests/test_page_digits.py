@@ -78,7 +78,7 @@ def test_sharing_by_hand() -> None:
 
 
 def test_cosines_by_hand() -> None:
-    cosine = geometry.code_cosine(np.array([[3, 0, 1, 0], [0, 2, 1, 0]], np.float16))
+    cosine = geometry.cosines(np.array([[3, 0, 1, 0], [0, 2, 1, 0]], np.float16).T)
     assert cosine[0, 1] == 0 and cosine[0, 2] == pytest.approx(0.5**0.5) and cosine[0, 0] == pytest.approx(1)
     assert np.isfinite(cosine).all(), "a class without any activation"
 

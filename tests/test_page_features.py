@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from sae_core.figures import charts
 from sae_core.measure.features import TOP, FeatureStats
+from sae_core.measure.lists import key_features
 from ui.base import models, state, words
 from ui.features import wall
 from ui.live.tiles import levels
@@ -51,6 +52,23 @@ def test_orders_by_hand() -> None:
     assert orders["frequency"].tolist() == [1, 0, 4, 2, 3]  # 800, 100, 100, 2 and 0 images; 3 is dead
     assert orders["7"].tolist() == [0, 4, 1, 2, 3]  # lifts 10, 4 and 1; then the one on few images, then the dead
     assert set(orders) == {"frequency", *map(str, range(10))}
+    often = _stats()
+    often.class_rates[2, [7, 3]] = 0.045, 0.015  # 12 images: lift 7.5 on 7s, of which under a twentieth activate it
+    often.count[2] = 12
+    assert wall.orders(often)["7"].tolist() == [0, 4, 1, 2, 3]
+    assert wall.orders(often)["3"].tolist() == [4, 1, 2, 0, 3]
+
+
+@pytest.mark.parametrize("name", ["topk-1024-k50", "relu-l1-1024"])
+def test_the_wall_and_the_digits_page_say_the_same_of_a_class(name: str) -> None:
+    stats = models.Model(name, "0", ROOT / "checkpoints" / name).stats("mnist")
+    orders = wall.orders(stats)
+    for c, key in enumerate(key_features(stats, "lift")):
+        order = orders[str(c)]
+        assert len(key) and order[: len(key)].tolist() == key.tolist()
+        assert (stats.class_rates[order[: len(key)], c] >= 0.049).all()
+        assert sorted(order.tolist()) == list(range(len(stats.count)))
+        assert stats.dead[order[len(order) - stats.dead.sum() :]].all()
 
 
 def test_notes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,9 +64,17 @@ class FeatureStats:
 
     @property
     def lift(self) -> np.ndarray:
-        """[d_sae, classes] class rate over the rate on all images; 0 where never active."""
-        base = self.frequency[:, None]
-        return np.divide(self.class_rates, base, out=np.zeros_like(self.class_rates), where=base > 0)
+        """[d_sae, classes] see `lift`."""
+        return lift(self.class_rates, self.frequency)
+
+
+def lift(class_rates: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+    """How much more often a class activates a latent than all images do: [d_sae, classes], 0 where never active.
+
+    class_rates [d_sae, classes] / frequency [d_sae], the shares of the class's and of all images.
+    """
+    base = frequency[:, None]
+    return np.divide(class_rates, base, out=np.zeros_like(class_rates), where=base > 0)
 
 
 def save(stats: FeatureStats, folder: Path, member: int = 0) -> None:

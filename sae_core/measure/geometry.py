@@ -10,10 +10,13 @@ RANKINGS = ("norm", "variance", "largest")
 """by what `top_features` ranks"""
 
 
-def cosines(rows: np.ndarray) -> np.ndarray:
-    """Cosine similarity of every pair of rows [n, d] → [n, n] float64; 0 with a row of zeros."""
+def cosines(rows: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """Cosine of each of rows [n, d] with each of others [m, d] → [n, m] float64; 0 with a row of zeros.
+
+    ⟨u, v⟩ / (‖u‖ ‖v‖). Without others: of the rows with each other. `matching.cosines` is the same on tensors.
+    """
     unit = _unit(rows)
-    return unit @ unit.T
+    return unit @ (unit if others is None else _unit(others)).T
 
 
 def distances(rows: np.ndarray) -> np.ndarray:
@@ -118,16 +121,19 @@ def correlations(
         raise ValueError(f"the biases must be {list(hidden.shape[1:])} and {list(pictures.shape[1:])}, not {got}")
     return Correlations(
         documented=_pearson(distances(hidden).ravel(), distances(pictures).ravel()),
-        off_diagonal=_off_diagonal(hidden, pictures),
-        bias_free=_off_diagonal(hidden - hidden_bias, pictures - picture_of_bias),
+        off_diagonal=_pearson(*distances_of_pairs(hidden, pictures)),
+        bias_free=_pearson(*distances_of_pairs(hidden - hidden_bias, pictures - picture_of_bias)),
     )
 
 
-def _off_diagonal(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson over the pairs of rows that have a direction in both."""
+def distances_of_pairs(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine distance of each two rows of a [n, d] and of the same two of b [n, e]: [pairs] each, each pair once.
+
+    Only of rows that have a direction in both.
+    """
     directed = a.any(1) & b.any(1)
     upper = np.triu_indices(int(directed.sum()), k=1)
-    return _pearson(distances(a[directed])[upper], distances(b[directed])[upper])
+    return distances(a[directed])[upper], distances(b[directed])[upper]
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:
@@ -247,10 +253,3 @@ def locality(rows: np.ndarray, window: int = 10) -> np.ndarray:
     total = sums[:, -1, -1]
     share = np.divide(within.max((1, 2)), total, out=np.zeros_like(total), where=total > 0)
     return np.clip(share, 0, 1)
-
-
-def code_cosine(means: np.ndarray) -> np.ndarray:
-    """The cosine of each two columns of means [d_sae, classes] → [classes, classes]."""
-    unit = means.astype(np.float64)
-    unit = unit / np.maximum(np.linalg.norm(unit, axis=0), 1e-30)
-    return np.asarray(unit.T @ unit)

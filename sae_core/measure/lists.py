@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sae_core.measure.features import FEW, FeatureStats
+from sae_core.measure.features import FEW, FeatureStats, lift
 
 if TYPE_CHECKING:
     from sae_core.measure.importance import Importance
@@ -19,22 +19,43 @@ KEY_SHARE = 0.05
 def key_features(stats: FeatureStats, by: str, least: float = KEY_SHARE) -> list[np.ndarray]:
     """Each class's latents in the order of a ranking, the first first; ties by number.
 
-    "lift": the class rate over the rate on all images, among those active on at least the share `least` of the
-    class's images and on at least FEW of them. "mean": the mean activation over the class's images, among those
-    active on any of them. The second often finds latents that nearly every image activates. "importance": what
-    setting it to 0 adds to the class's error, among the same; ValueError where it was not measured.
+    "lift": see `by_lift`. "mean": the mean activation over the class's images, among those active on any of them.
+    That often finds latents that nearly every image activates. "importance": what setting it to 0 adds to the class's
+    error, among the same; ValueError where it was not measured.
     """
-    of = {"lift": stats.lift, "mean": stats.class_means, "importance": stats.importance}[by]
+    if by == "lift":
+        return by_lift(stats.class_rates, stats.frequency, stats.class_n, least)
+    of = {"mean": stats.class_means, "importance": stats.importance}[by]
     if of is None:
         raise ValueError(f"importance was not measured on {stats.dataset}/{stats.split}")
-    values = of.astype(np.float64)
-    active = np.round(stats.class_rates.astype(np.float64) * stats.class_n)  # images
-    ranked = active >= np.maximum(FEW, least * stats.class_n) if by == "lift" else active > 0
-    found = []
-    for c in range(values.shape[1]):
-        order = np.argsort(-values[:, c], kind="stable")
-        found.append(order[ranked[order, c]])
-    return found
+    return _ranked(of, _images(stats.class_rates, stats.class_n) > 0)
+
+
+def by_lift(
+    class_rates: np.ndarray, frequency: np.ndarray, class_n: np.ndarray | None = None, least: float = KEY_SHARE
+) -> list[np.ndarray]:
+    """Each class's latents by lift, the highest first; ties by number.
+
+    Among those active on at least the share `least` of the class's images and on at least FEW of them: the lift of a
+    latent that few of them activate says little. class_rates [d_sae, classes], frequency [d_sae], class_n [classes];
+    where that is not known, the share alone decides.
+    """
+    if class_n is None:
+        often = class_rates >= least
+    else:
+        often = _images(class_rates, class_n) >= np.maximum(FEW, least * class_n)
+    return _ranked(lift(class_rates.astype(np.float64), frequency.astype(np.float64)), often)
+
+
+def _images(class_rates: np.ndarray, class_n: np.ndarray) -> np.ndarray:
+    """How many of each class's images activate each latent: the rates are stored with a few digits."""
+    return np.round(class_rates.astype(np.float64) * class_n)
+
+
+def _ranked(values: np.ndarray, among: np.ndarray) -> list[np.ndarray]:
+    """Of each column the rows with the largest values first, where `among` is true."""
+    order = np.argsort(-values.astype(np.float64), axis=0, kind="stable")
+    return [column[kept[column]] for column, kept in zip(order.T, among.T, strict=True)]
 
 
 def by_first_class(lists: Sequence[np.ndarray], n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -52,10 +73,9 @@ def by_first_class(lists: Sequence[np.ndarray], n: int) -> tuple[np.ndarray, np.
 
 def overlap(tops: Sequence[np.ndarray]) -> np.ndarray:
     """Share of latents that two top lists have in common: [m, m] for m lists, of the shorter of the two."""
-    sets = [set(np.asarray(top).tolist()) for top in tops]
-    return np.array([[len(a & b) / max(1, min(len(a), len(b))) for b in sets] for a in sets]).reshape(
-        len(sets), len(sets)
-    )
+    shared = compare(tops, None).shared
+    length = shared.diagonal()
+    return shared / np.maximum(1, np.minimum.outer(length, length))
 
 
 class TopLists(NamedTuple):
@@ -78,12 +98,14 @@ def shared_and_distinctive(importance: Importance, n: int = 30, notebook: bool =
     """
     classes, d_sae = len(importance.classes), importance.increase.shape[1]
     tops = np.stack([importance.top(row, n, notebook) for row in range(classes)])
-    lists = np.bincount(tops.ravel(), minlength=d_sae)
+    found = compare(list(tops), n)
+    lists = np.zeros(d_sae, dtype=np.int64)
+    lists[found.features] = found.lists
     by_lists = np.argsort(-lists, kind="stable")
     return TopLists(
         tops=tops,
         lists=lists,
-        distinctive=tuple(top[lists[top] == 1] for top in tops),
+        distinctive=tuple(np.array(own, dtype=np.int64) for own in found.own),
         shared=by_lists[2 * lists[by_lists] >= max(1, classes)],
     )
 
@@ -105,14 +127,15 @@ class Sharing(NamedTuple):
     """each class's features that are in no other list, in the order of its list"""
 
 
-def compare(lists: Sequence[np.ndarray], top: int = LISTED) -> Sharing:
-    """Compare the first `top` of each class's list."""
-    first = [order[:top].tolist() for order in lists]
-    features, counts = np.unique([f for one in first for f in one], return_counts=True)
+def compare(lists: Sequence[np.ndarray], top: int | None = LISTED) -> Sharing:
+    """Compare the first `top` of each class's list; None: the whole lists."""
+    first = [np.asarray(order)[:top].tolist() for order in lists]
+    features, counts = np.unique(np.array([f for one in first for f in one], np.int64), return_counts=True)
     several = set(features[counts > 1].tolist())
+    both = [[len(set(p) & set(q)) for q in first] for p in first]
     return Sharing(
         features,
         counts,
-        np.array([[len(set(p) & set(q)) for q in first] for p in first]),
+        np.array(both, np.int64).reshape(len(first), len(first)),
         [[f for f in one if f not in several] for one in first],
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from sae_core.datasets import ImageSet
 from sae_core.measure.batchwise import Batchwise
+from sae_core.measure.geometry import cosines
 
 if TYPE_CHECKING:
     from sae_core.models.sae import SAE
@@ -19,8 +20,7 @@ def nearest(rows: np.ndarray, feature: int, top: int = 12) -> tuple[np.ndarray, 
 
     Returns their indices and cosines, [top] each, the largest first.
     """
-    norms = np.linalg.norm(rows, axis=1)
-    cosine = rows @ rows[feature] / np.maximum(norms * norms[feature], 1e-30)
+    cosine = cosines(rows[[feature]], rows)[0]
     cosine[feature] = -np.inf
     order = np.argsort(-cosine, kind="stable")[: min(top, len(rows) - 1)]
     return order, cosine[order]

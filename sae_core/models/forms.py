@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from sae_core.models.codes import keep_topk
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Layer(NamedTuple):
-    """One layer of a network around an SAE, as NumPy float32 arrays: squash(x @ W + b)."""
+    """One layer of a network around an SAE, as NumPy float32 arrays: squash(x @ W + b). A call computes it."""
 
     W: np.ndarray
     """[n_in, n_out]"""
@@ -21,6 +20,13 @@ class Layer(NamedTuple):
     """[n_out]"""
     squash: str
     """"tanh-relu": max(0, tanh(·)); "sigmoid": 1 / (1 + exp(−·))"""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """x [N, n_in] → [N, n_out]"""
+        pre = x @ self.W + self.b
+        if self.squash == "sigmoid":
+            return np.asarray(1 / (1 + np.exp(-pre)))
+        return np.maximum(0, np.tanh(pre))
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,10 @@ class Selection:
 
     def on(self, pre_acts: Tensor) -> Tensor:
         """pre_acts [.., d_sae] → acts [.., d_sae], with the gradient of what is kept; of equal ones top-k keeps any."""
+        import torch
+
+        from sae_core.models.codes import keep_topk
+
         acts = pre_acts
         if self.by == "topk":
             acts = keep_topk(pre_acts, self.k)

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from sae_core.datasets import DataError, dataset_info, default_data_dir, load_dataset
-from sae_core.measure.geometry import code_cosine
+from sae_core.measure.geometry import cosines
 from sae_core.measure.lists import LISTED, compare
 from ui.base import chosen, models, state, widgets
 from ui.base.cache import shared
@@ -204,12 +204,12 @@ def distinctness(stats: FeatureStats, lists: list[np.ndarray]) -> None:
             f"The first {n} of each digit by {_ranking()}, {len(features)} different features; one that is a key "
             "feature of several digits stands where it is first."
         )
-    cosines = code_cosine(stats.class_means)
+    alike = cosines(stats.class_means.T)
     left, right = st.columns([11, 9], gap="medium", vertical_alignment="center")
     with left:
-        chart("code-cosines", figures.code_cosines(cosines, names, _on(stats), stats.n))
+        chart("code-cosines", figures.code_cosines(alike, names, _on(stats), stats.n))
     a, b = np.triu_indices(len(names), 1)
-    pairs = cosines[a, b]
+    pairs = alike[a, b]
     if len(pairs):
         most, least = int(pairs.argmax()), int(pairs.argmin())
         right.markdown(

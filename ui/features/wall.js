@@ -17,6 +17,7 @@ import { settings } from "./settings.js";
  * @property {string} model its id
  * @property {Record<string, number[]>} orders all features, by "frequency" and by class "0", "1", …; none without statistics
  * @property {string[]} classes
+ * @property {string} order_help what "most for" means
  * @property {string[]} notes what there is to say of each feature
  * @property {number[]} dead
  */
@@ -62,6 +63,7 @@ export default mounting(".wall", (root) => {
     dead = new Set(data.dead);
     painted = "";
     select.replaceChildren(new Option("by number", "index"));
+    select.title = data.order_help;
     if (data.orders.frequency) select.append(new Option("how often active", "frequency"));
     data.classes.forEach((name, c) => select.append(new Option(`most for ${name}s`, `${c}`)));
     if (set.order !== "index" && !data.orders[set.order]) set.order = "index";

@@ -9,6 +9,7 @@ import numpy as np
 
 from sae_core.datasets import dataset_info
 from sae_core.measure.features import FEW, FeatureStats
+from sae_core.measure.lists import KEY_SHARE, key_features
 from ui.base import models, state
 from ui.base.cache import shared
 from ui.base.words import percent
@@ -16,20 +17,25 @@ from ui.live.component import component
 
 MOSTLY = 0.5
 """a feature is "mostly 7s" when at least this share of the images on which it is active are 7s"""
+ORDER_HELP = (
+    f"Most for a class: first the features active on at least {100 * KEY_SHARE:g} % of its images (and on at least "
+    f"{FEW} of them), by lift: that share over the share of all images. Then the others, by their share of the class."
+)
 _wall = component("features/wall")
 _mark = component("features/mark")
 
 
 def orders(stats: FeatureStats) -> dict[str, np.ndarray]:
-    """The features in each order that the wall offers: "frequency", and by lift for class "0", "1", ….
+    """The features in each order that the wall offers: "frequency", and for class "0", "1", ….
 
-    The most frequent, or the highest lift, comes first. Dead features come last; in the orders by class so
-    do, before them, those active on fewer than FEW images, whose lift says little.
+    The most frequent comes first. Of a class its key features by lift come first, as on the Digits page; then the
+    others, those first that most of the class's images activate; of these none the most frequent first, the dead last.
     """
-    found = {"frequency": np.argsort(-stats.count, kind="stable")}
-    rarity = np.where(stats.dead, 2, np.where(stats.count < FEW, 1, 0))
-    for c, lift in enumerate(stats.lift.T):
-        found[str(c)] = np.lexsort((-lift, rarity))
+    often = np.argsort(-stats.count, kind="stable")
+    found = {"frequency": often}
+    for c, first in enumerate(key_features(stats, "lift")):
+        others = often[np.argsort(-stats.class_rates[often, c], kind="stable")]
+        found[str(c)] = np.concatenate([first, others[~np.isin(others, first)]])
     return found
 
 
@@ -59,6 +65,7 @@ def _data(key: str, model: models.Model, dataset: str | None) -> dict[str, Any]:
         "id": key,
         "model": model.id,
         "orders": {},
+        "order_help": "",
         "classes": [],
         "notes": [],
         "dead": [],
@@ -66,6 +73,7 @@ def _data(key: str, model: models.Model, dataset: str | None) -> dict[str, Any]:
     if dataset is not None:
         stats = model.stats(dataset)
         data["orders"] = {name: order.tolist() for name, order in orders(stats).items()}
+        data["order_help"] = ORDER_HELP
         data["classes"] = list(dataset_info(dataset).class_names)
         data["notes"] = notes(model, dataset)
         data["dead"] = np.flatnonzero(stats.dead).tolist()

@@ -12,9 +12,9 @@ from sae_core.documents.source import NAMES, Builder, Source, said_of
 from sae_core.figures import charts
 from sae_core.figures import digits as shared
 from sae_core.measure import geometry
+from sae_core.measure.features import lift
+from sae_core.measure.lists import KEY_SHARE, by_lift
 
-LEAST = 0.05
-"""share of a digit's images on which a feature must be active to be ranked by its lift; as on the Digits page"""
 RANKINGS = {"norm": "norm of the row", "variance": "variance of the row", "largest": "largest weight"}
 ENSEMBLE = "ensemble-tied-topk-1024-k50"
 
@@ -105,28 +105,28 @@ def mean_codes(source: Source) -> go.Figure:
     return drawing.mean_codes(source["class_means"].astype(np.float32), f"member 0; {source.on('train')}")
 
 
-def lift(source: Source) -> np.ndarray:
-    """Share of a digit's images on which a feature is active over its share of all images: [d_sae, 10]."""
-    rates, base = source["class_rates"].astype(float), source["frequency"].astype(float)[:, None]
-    return np.divide(rates, base, out=np.zeros_like(rates), where=base > 0)
+EACH = 5
+"""key features shown of each digit"""
 
 
-def key_features(source: Source, by_mean: bool = False, each: int = 5) -> np.ndarray:
-    """The first features of each digit [10, each]: by mean activation, or by lift among those that it often uses."""
-    rates = source["class_rates"].astype(float)
-    value = source["class_means"].astype(float) if by_mean else np.where(rates >= LEAST, lift(source), 0)
-    return np.argsort(-value, axis=0, kind="stable")[:each].T
+def key_features(source: Source, by_mean: bool = False) -> list[np.ndarray]:
+    """The first features of each digit: by mean activation, or by lift among those that it often uses."""
+    if by_mean:
+        found = list(np.argsort(-source["class_means"].astype(float), axis=0, kind="stable").T)
+    else:
+        found = by_lift(source["class_rates"], source["frequency"])
+    return [order[:EACH] for order in found]
 
 
 def key_feature_rates(source: Source, by_mean: bool = False) -> go.Figure:
     """Figure 6: how often each digit activates the key features of each."""
-    top = key_features(source, by_mean)
-    groups = np.repeat(np.arange(10), top.shape[1])
-    rates, n = source["class_rates"][top.ravel()].astype(float), source.report.info["n"]["train"]
-    found = shared.key_feature_rates(top.ravel(), groups, rates, NAMES[:10], "mnist/train", n)
-    how = "raw mean" if by_mean else f"lift, of those on {100 * LEAST:.0f} % or more of its images"
+    lists = key_features(source, by_mean)
+    top, groups = np.concatenate(lists), np.repeat(np.arange(len(lists)), [len(one) for one in lists])
+    rates, n = source["class_rates"][top].astype(float), source.report.info["n"]["train"]
+    found = shared.key_feature_rates(top, groups, rates, NAMES[:10], "mnist/train", n)
+    how = "raw mean" if by_mean else f"lift, of those on {100 * KEY_SHARE:.0f} % or more of its images"
     found.layout.title.text = "Key features of each digit"
-    found.layout.title.subtitle.text = f"{top.shape[1]} each by {how};<br>member 0; {source.on('train')}"
+    found.layout.title.subtitle.text = f"{EACH} each by {how};<br>member 0; {source.on('train')}"
     found.layout.margin.t = 84
     return found
 
@@ -134,8 +134,9 @@ def key_feature_rates(source: Source, by_mean: bool = False) -> go.Figure:
 def feature_map(source: Source, by: str = "norm") -> go.Figure:
     """Figure 7, by one of three rankings."""
     features, xy = source[f"tsne_{by}_features"], source[f"tsne_{by}_xy"]
-    digit = lift(source).argmax(1)[features]
-    frequency = source["frequency"][features]
+    frequency = source["frequency"]
+    digit = lift(source["class_rates"], frequency).argmax(1)[features]
+    frequency = frequency[features]
     said = f"weights of member 0, n = {len(features)}"
     return charts.feature_map(xy, features, frequency, digit, RANKINGS[by], said)
 

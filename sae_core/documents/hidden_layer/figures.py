@@ -12,6 +12,7 @@ from sae_core.documents.hidden_layer import drawing
 from sae_core.documents.source import NAMES, RHOS, TOP, Builder, Source
 from sae_core.figures import charts, pictures
 from sae_core.measure import geometry
+from sae_core.models.forms import Layer
 
 CORRELATIONS = {
     "documented": "both triangles and the diagonal, as documented",
@@ -146,16 +147,16 @@ def picture_map(source: Source, rho: float, union: bool = False, documented: boo
 def paint(source: Source, hidden: np.ndarray) -> np.ndarray:
     """Hidden layers [n, 49] as the generator's pictures [n, 784], without torch."""
     weights = source.weights("exp3-generator")
-    return 1 / (1 + np.exp(-(hidden @ weights["W"] + weights["b"])))
+    return Layer(weights["W"], weights["b"], "sigmoid")(hidden)
 
 
 def classify(source: Source, pictures: np.ndarray) -> np.ndarray:
     """The classifier's probabilities [n, 11] of pictures [n, 784], without torch."""
+    from scipy.special import softmax
+
     weights = source.weights("exp3-classifier")
-    hidden = np.maximum(0, np.tanh(pictures @ weights["W_in"] + weights["b_in"]))
-    logits = hidden @ weights["W_out"] + weights["b_out"]
-    odds = np.exp(logits - logits.max(1, keepdims=True))
-    return odds / odds.sum(1, keepdims=True)
+    hidden = Layer(weights["W_in"], weights["b_in"], "tanh-relu")(pictures)
+    return np.asarray(softmax(hidden @ weights["W_out"] + weights["b_out"], axis=1))
 
 
 def pair_distances(source: Source, rho: float, reading: str, union: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -165,10 +166,7 @@ def pair_distances(source: Source, rho: float, reading: str, union: bool) -> tup
         bias = source.weights(f"exp3-kl-98-rho{rho:g}")["b_dec"].astype(np.float64)
         hidden, pictures = hidden - bias, pictures - paint(source, bias[None])[0]
     if reading != "documented":
-        directed = hidden.any(1) & pictures.any(1)
-        hidden, pictures = hidden[directed], pictures[directed]
-        upper = np.triu_indices(len(hidden), k=1)
-        return geometry.distances(hidden)[upper], geometry.distances(pictures)[upper]
+        return geometry.distances_of_pairs(hidden, pictures)
     return geometry.distances(hidden).ravel(), geometry.distances(pictures).ravel()
 
 
