@@ -22,9 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from sae_core.once import once
-
-Progress = Callable[[str, int, int], None]
-"""Called with (file name, bytes done, bytes in total or 0 when unknown)."""
+from sae_core.stage import Stage
 
 
 class DataError(Exception):
@@ -87,7 +85,7 @@ class DatasetInfo:
     """(split, data_dir) → images. Use `load_dataset`, which checks the split and keeps the result."""
     is_here: Callable[[Path], bool]
     """(data_dir) → whether it can be loaded now. Quick: may look at file sizes only."""
-    download: Callable[[Path, Progress | None], str] | None = None
+    download: Callable[[Path, Stage | None], str] | None = None
     """(data_dir, progress) → a sentence saying what was done. None: it comes with an installed package."""
 
     @property
@@ -111,7 +109,7 @@ def register(
     splits: tuple[str, ...],
     class_names: tuple[str, ...],
     is_here: Callable[[Path], bool],
-    download: Callable[[Path, Progress | None], str] | None = None,
+    download: Callable[[Path, Stage | None], str] | None = None,
 ) -> Callable[[Callable[[str, Path], ImageSet]], Callable[[str, Path], ImageSet]]:
     """Decorator for a dataset's load function; the arguments are the fields of `DatasetInfo`.
 
@@ -174,7 +172,7 @@ def _load(name: str, split: str, data_dir: Path) -> ImageSet:
     return images
 
 
-def download_dataset(name: str, data_dir: str | Path | None = None, progress: Progress | None = None) -> str:
+def download_dataset(name: str, data_dir: str | Path | None = None, progress: Stage | None = None) -> str:
     """Fetch a dataset's files if they are not here and whole. Returns a sentence saying what was done.
 
     Raises:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sae_core.datasets import DataError, ImageSet, Progress, register
+from sae_core.datasets import DataError, ImageSet, register
+from sae_core.stage import Stage
 
 # The four files, unpacked: size in bytes and sha256.
 _FILES = {
@@ -48,7 +49,7 @@ def is_here(data_dir: Path) -> bool:
 
 def download(
     data_dir: Path,
-    progress: Progress | None = None,
+    progress: Stage | None = None,
     *,
     mirrors: Sequence[str] | None = None,
     timeout: float = 10.0,
@@ -96,7 +97,7 @@ def download(
     return f"MNIST is now in {raw}."
 
 
-def _fetch(name: str, target: Path, progress: Progress | None, mirrors: Sequence[str], timeout: float) -> None:
+def _fetch(name: str, target: Path, progress: Stage | None, mirrors: Sequence[str], timeout: float) -> None:
     """Download and unpack one file from the first mirror that has it whole."""
     problems = []
     for mirror in mirrors:
@@ -113,7 +114,7 @@ def _fetch(name: str, target: Path, progress: Progress | None, mirrors: Sequence
     raise DataError("; ".join(problems))
 
 
-def _fetch_from(url: str, target: Path, progress: Progress | None, timeout: float) -> None:
+def _fetch_from(url: str, target: Path, progress: Stage | None, timeout: float) -> None:
     limit = _FILES[target.name][0]
     unpacker = zlib.decompressobj(wbits=31)  # gzip
     done = written = 0

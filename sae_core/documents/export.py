@@ -17,9 +17,9 @@ from sae_core.documents.ensemble import figures as ensemble
 from sae_core.documents.hidden_layer import figures as hidden_layer
 from sae_core.documents.intro import figures as intro
 from sae_core.documents.report import Report
-from sae_core.documents.running import Stage
 from sae_core.documents.source import Builder, Source
 from sae_core.files import CheckpointError
+from sae_core.stage import Stage
 
 
 def builders(name: str) -> dict[str, Builder]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sae_core.datasets import ImageSet, load_dataset
 from sae_core.documents.report import NAMES, Report
-from sae_core.documents.running import Run, Stage
+from sae_core.documents.running import Run
+from sae_core.stage import Stage
 from sae_core.store import catalogue
 
 if TYPE_CHECKING:

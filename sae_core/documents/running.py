@@ -14,10 +14,8 @@ from sae_core.store import catalogue
 from sae_core.store.catalogue import Checkpoint
 
 if TYPE_CHECKING:
+    from sae_core.stage import Stage
     from sae_core.training.loop import TrainLog
-
-
-Stage = Callable[[str, int, int], None]
 
 
 @dataclass

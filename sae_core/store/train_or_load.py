@@ -21,6 +21,7 @@ from sae_core.measure.metrics import evaluate, evaluate_network, validation_loss
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
 from sae_core.options import from_dict
+from sae_core.stage import Stage
 from sae_core.store import catalogue
 from sae_core.store.catalogue import Checkpoint, list_checkpoints, read
 from sae_core.store.checkpoints import attach, cfg, pin, save
@@ -31,7 +32,6 @@ from sae_core.variants import build_network, networks
 RESUME = "resume.safetensors"
 SAVE_EVERY_S = 20.0
 """seconds of training that an interruption costs at most"""
-Stage = Callable[[str, int, int], None]
 
 
 def train_or_load(
