@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from sae_core.figures.style import BLUE, ORANGE, RATE_COLOURS
+from sae_core.figures.style import BLUE, ORANGE, RATE_COLOURS, axis_of, frame
 
+SIZE = {"height": 360, "top": 72}
 LINES = (ORANGE, BLUE, "#009e73", "#cc79a7")
 """of the classes that change most; the others are grey"""
 GREY = "rgba(128,128,128,0.45)"
 MIDDLE = "rgb(128,128,128)"
 """is seen on white and on black"""
-
-
-def _layout(title: str, subtitle: str, **more: Any) -> dict[str, Any]:
-    text = {"text": title, "subtitle": {"text": subtitle}}
-    return {
-        "title": {**text, "x": 0, "xref": "container", "y": 0.97, "yanchor": "top"},
-        "height": 360,
-        "margin": {"l": 8, "r": 8, "t": 72, "b": 8},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": False,
-        "dragmode": False,
-        **more,
-    }
-
-
-def _axis(title: str, **more: Any) -> dict[str, Any]:
-    return {"fixedrange": True, "automargin": True, "title": {"text": title}, **more}
 
 
 def confusion(counts: np.ndarray, names: Sequence[str], what: str, where: str) -> go.Figure:
@@ -64,11 +46,12 @@ def confusion(counts: np.ndarray, names: Sequence[str], what: str, where: str) -
     one = {"type": "category", "showgrid": False, "zeroline": False, "dtick": 1, "tickangle": 0}
     return go.Figure(
         [heat, numbers],
-        _layout(
+        frame(
             f"{what}: {100 * right / n:.1f} % right",
             f"images by label and answer; {where}, n = {n:,}",
-            xaxis=_axis("the classifier says", categoryarray=short, **one),
-            yaxis=_axis("label", autorange="reversed", **one),
+            **SIZE,
+            xaxis=axis_of("the classifier says", categoryarray=short, **one),
+            yaxis=axis_of("label", autorange="reversed", **one),
         ),
     )
 
@@ -92,11 +75,12 @@ def changes(mean: np.ndarray, interval: np.ndarray, names: Sequence[str], where:
     )
     return go.Figure(
         bars,
-        _layout(
+        frame(
             "What the edit adds to each class",
             f"mean change of the probability, 95 % interval; {where}, n = {n:,}",
-            xaxis=_axis("class", type="category", tickangle=0),
-            yaxis=_axis("percentage points"),
+            **SIZE,
+            xaxis=axis_of("class", type="category", tickangle=0),
+            yaxis=axis_of("percentage points"),
         ),
     )
 
@@ -125,11 +109,12 @@ def dose(probabilities: np.ndarray, scales: Sequence[float], names: Sequence[str
         )
     return go.Figure(
         lines,
-        _layout(
+        frame(
             "Dose and response",
             f"mean probability of each class; {where}, n = {n:,}",
-            xaxis=_axis("strength: 0 is untouched, 1 the edit", dtick=0.5, range=[-0.05, max(scales) + 0.25]),
-            yaxis=_axis("probability (%)", rangemode="tozero"),
+            **SIZE,
+            xaxis=axis_of("strength: 0 is untouched, 1 the edit", dtick=0.5, range=[-0.05, max(scales) + 0.25]),
+            yaxis=axis_of("probability (%)", rangemode="tozero"),
         ),
     )
 

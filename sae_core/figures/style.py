@@ -24,18 +24,14 @@ RATE_COLOURS = "Cividis"
 LINE, GAP = 58, 2
 
 
-def styled(title: str, subtitle: str, height: int, above: int = 0, **layout: Any) -> dict[str, Any]:
-    """Layout of every figure; a subtitle longer than a narrow screen goes on in the next line.
-
-    The plot is `height` pixels high, with `above` more for the names of panels.
-    """
-    kept = subtitle.replace(" = ", "\u00a0=\u00a0")  # no line ends within "n = 500"
-    lines = [line.replace("\u00a0", " ") for line in textwrap.wrap(kept, LINE)]
-    text = {"text": title, "subtitle": {"text": "<br>".join(lines)}}
-    top = 52 + 16 * len(lines) + above
+def frame(
+    title: str, subtitle: str, height: int = 260, top: int = 68, title_at: float = 0.97, **layout: Any
+) -> dict[str, Any]:
+    """Layout of every figure: height pixels in all, `top` of them for title and subtitle."""
+    text = {"text": title, "subtitle": {"text": subtitle}}
     return {
-        "title": {**text, "x": 0, "xref": "container", "y": 1 - 12 / (height + top), "yanchor": "top"},
-        "height": height + top,
+        "title": {**text, "x": 0, "xref": "container", "y": title_at, "yanchor": "top"},
+        "height": height,
         "margin": {"l": 8, "r": 8, "t": top, "b": 8},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
@@ -45,8 +41,22 @@ def styled(title: str, subtitle: str, height: int, above: int = 0, **layout: Any
     }
 
 
+def styled(title: str, subtitle: str, height: int, above: int = 0, **layout: Any) -> dict[str, Any]:
+    """The same where a subtitle longer than a narrow screen goes on in the next line.
+
+    The plot is `height` pixels high, with `above` more for the names of panels.
+    """
+    kept = subtitle.replace(" = ", "\u00a0=\u00a0")  # no line ends within "n = 500"
+    lines = [line.replace("\u00a0", " ") for line in textwrap.wrap(kept, LINE)]
+    top = 52 + 16 * len(lines) + above
+    return frame(title, "<br>".join(lines), height + top, top, 1 - 12 / (height + top), **layout)
+
+
+AXIS: dict[str, Any] = {"fixedrange": True, "automargin": True}
+
+
 def axis_of(title: str = "", **more: Any) -> dict[str, Any]:
-    return {"fixedrange": True, "automargin": True, "title": {"text": title}, **more}
+    return {**AXIS, "title": {"text": title}, **more}
 
 
 def plot(
@@ -80,46 +90,17 @@ def bar_figure(
     bars: go.Bar, title: str, subtitle: str, x: dict[str, Any], y: dict[str, Any], **layout: Any
 ) -> go.Figure:
     """A bar chart in one construction: changing a figure step by step costs plotly far more time."""
-    axis = {"fixedrange": True, "automargin": True}
-    text = {"text": title, "subtitle": {"text": subtitle}}
-    return go.Figure(
-        bars,
-        {
-            "title": {**text, "x": 0, "xref": "container", "y": 0.97, "yanchor": "top"},
-            "height": 260,
-            "margin": {"l": 8, "r": 8, "t": 68, "b": 8},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "showlegend": False,
-            "dragmode": False,
-            "xaxis": {**axis, **x},
-            "yaxis": {**axis, "rangemode": "tozero", **y},
-            **layout,
-        },
-    )
+    y = {"rangemode": "tozero", **y}
+    return go.Figure(bars, frame(title, subtitle, xaxis={**AXIS, **x}, yaxis={**AXIS, **y}, **layout))
 
 
 def heat_map(
     heat: go.Heatmap | list[Any], title: str, subtitle: str, x: dict[str, Any], y: dict[str, Any], **layout: Any
 ) -> go.Figure:
     """A heat map (and what is drawn over it) in one construction, its first row at the top."""
-    axis = {"fixedrange": True, "automargin": True, "showgrid": False, "zeroline": False, "ticks": ""}
-    text = {"text": title, "subtitle": {"text": subtitle}}
-    return go.Figure(
-        heat,
-        {
-            "title": {**text, "x": 0, "xref": "container", "y": 0.97, "yanchor": "top"},
-            "height": 400,
-            "margin": {"l": 8, "r": 8, "t": 68, "b": 8},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "showlegend": False,
-            "dragmode": False,
-            "xaxis": {**axis, **x},
-            "yaxis": {**axis, "autorange": "reversed", **y},
-            **layout,
-        },
-    )
+    axis = {**AXIS, "showgrid": False, "zeroline": False, "ticks": ""}
+    layout = {"height": 400, "xaxis": {**axis, **x}, "yaxis": {**axis, "autorange": "reversed", **y}, **layout}
+    return go.Figure(heat, frame(title, subtitle, **layout))
 
 
 def colour_bar(title: str) -> dict[str, Any]:
