@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import playwright.sync_api as playwright
@@ -30,12 +29,9 @@ LASTING += ("emulate_media",)
 """What a page does not forget when it goes elsewhere: after a test that did such a thing the next gets a new page."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In CI a test that drives a browser may fail once, which the summary says: a machine's delays are part of it."""
-    if os.environ.get("CI"):
-        for item in items:
-            if Path(__file__).parent in item.path.parents:
-                item.add_marker(pytest.mark.flaky(reruns=1))
+stops_a_server = pytest.mark.flaky(reruns=1, condition=bool(os.environ.get("CI")))
+"""Of a test that stops a server on purpose: in CI it may fail once, which the summary says. A machine's delays are part
+of it, as nothing tells when a browser tries again."""
 
 
 @pytest.fixture(scope="session")

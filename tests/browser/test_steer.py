@@ -13,7 +13,7 @@ from sae_core import load, reference
 from sae_core.steering import asking, sliders
 from sae_core.steering.recipes import Recipe, pack
 from sae_core.store.checkpoints import load_classifier
-from tests.browser.waiting import painted
+from tests.browser.waiting import painted, settled
 from ui.base import models
 from ui.live.judge import DEFAULT
 
@@ -464,6 +464,7 @@ def test_a_recipe_goes_out_and_comes_back(steer: Page, tmp_path: Path) -> None:
     expect(steer.get_by_test_id("steer")).to_have_attribute("data-edits", "1")
     assert edits_on(steer) == mine
     same_numbers(steer)
+    settled(steer)
     (tmp_path / "other.json").write_text('{"format": "cake"}')
     upload.set_input_files(tmp_path / "other.json")
     expect(steer.get_by_test_id("stAlert")).to_contain_text("not a recipe")

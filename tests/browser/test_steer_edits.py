@@ -21,6 +21,7 @@ from sae_core.steering import edits as steering
 from sae_core.steering.edits import Edit
 from sae_core.steering.recipes import Recipe, pack, to_json
 from sae_core.store.checkpoints import load_classifier
+from tests.browser.conftest import stops_a_server
 from tests.browser.test_steer import HIDDEN, IMAGE, answered, by_code, edits_on, grab, live, ready, same_numbers
 from tests.browser.waiting import painted, settled
 from ui.base import models
@@ -249,6 +250,7 @@ def test_a_figure_for_a_paper(page: Page, app: str, tmp_path: Path) -> None:
 # ---- a server that does not answer
 
 
+@stops_a_server
 def test_an_edit_made_while_the_server_is_busy_arrives(browser: Browser) -> None:
     with dashboard() as (url, pid):
         page = browser.new_page()
@@ -270,6 +272,7 @@ def test_an_edit_made_while_the_server_is_busy_arrives(browser: Browser) -> None
         page.close()
 
 
+@stops_a_server
 def test_a_server_that_starts_again_is_told_the_edits(browser: Browser) -> None:
     with dashboard() as (url, pid):
         page = browser.new_page()

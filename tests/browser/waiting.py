@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from playwright.sync_api import Page
 
 
@@ -35,3 +38,12 @@ def settled(page: Page, calm_ms: int = 100, most_ms: int = 30_000) -> None:
            }""",
         [calm_ms, most_ms],
     )
+
+
+def until(page: Page, met: Callable[[], bool], most_s: float = 30) -> None:
+    """Until something is so that no element shows, as what has come to a test's own route. Looked at each frame."""
+    began = time.monotonic()
+    while not met():
+        if time.monotonic() > began + most_s:
+            raise AssertionError(f"not within {most_s} s")
+        painted(page)
