@@ -2,9 +2,12 @@
 
     python benchmarks/bench_ui.py [--url http://127.0.0.1:8501] [--model NAME] [--throttle 4] [--json]
 
-Without --url it starts a dashboard of its own. The pointer moves as a mouse does, 125 times a second whether or not the
+Without --url it starts a dashboard of its own, and then cold_start_s is the time from its start until the first page is
+painted in a browser that is there already. The pointer moves as a mouse does, 125 times a second whether or not the
 page keeps up (--rate). draw_* and steer_*: from the event's own time stamp to the first task after the animation frame
-that shows its result (p50, p95), and our own work within that frame (work_p95).
+that shows its result (p50, p95), and our own work within that frame (work_p95). floor_*: the same of a bare page, one
+canvas that follows the pointer, before and after those two; *_ratio: they as a multiple of it, which differs less from
+machine to machine than milliseconds do.
 wall_ms: from the click on the link to the wall painted; select_ms: from a click on a tile to that feature's detail;
 release_*_ms: from letting the pointer go to Python's new numbers on the page. server_cpu_share: processor time of the
 server while somebody draws without letting go, as a share of one core.
@@ -14,23 +17,27 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import math
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import FloatRect, Page, async_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.browser import dashboard, options
 
 FRAMES = "globalThis[Symbol.for('sae-explorer')].state.frames"
 """in the page: when each frame was asked for, computed and painted (see ui/live/frames.js)"""
+FLOOR = Path(__file__).with_name("floor.html")
+START = "[data-testid=apart][data-terms]"
+"""what stands on the first page when it is painted"""
 WAIT_MS = 60_000
 """after which something that was waited for counts as never come"""
 
@@ -49,12 +56,19 @@ def cpu_seconds(pid: int | None) -> float | None:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def count(page: Page) -> int:
-    return await page.evaluate(f"{FRAMES}.length")
+Frame = dict[str, float]
+"""event, start, end, painted: ms on the page's clock"""
 
 
-async def summary(page: Page, name: str, since: int) -> dict[str, float]:
-    found = await page.evaluate(f"{FRAMES}.slice({since}).filter((f) => f.painted)")
+async def painted(page: Page, seconds: float, move: Callable[[float], Awaitable[None]], where: str) -> list[Frame]:
+    """The frames of so many seconds of moving, after one that is not counted: the first frames compile the engine."""
+    await move(1)
+    since = await page.evaluate(f"{where}.length")
+    await move(seconds)
+    return await page.evaluate(f"{where}.slice({since}).filter((f) => f.painted)")
+
+
+def summary(found: list[Frame], name: str) -> dict[str, Any]:
     shown = [f["painted"] - f["event"] for f in found]
     work = [f["end"] - f["start"] for f in found]
     return {
@@ -83,6 +97,30 @@ async def sweep(page: Page, seconds: float, rate: float, spot: Callable[[float],
     await session.detach()
 
 
+def eight(box: FloatRect) -> Callable[[float], tuple[float, float]]:
+    """The pointer's way through a box, by time."""
+
+    def spot(t: float) -> tuple[float, float]:
+        x, y = 0.5 + 0.22 * math.sin(2.1 * t), 0.5 + 0.32 * math.sin(4.2 * t + 0.5)
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    return spot
+
+
+async def bench_floor(page: Page, url: str, args: argparse.Namespace) -> list[Frame]:
+    """The frames of the bare page, from the dashboard's address, so that it is of the same process of the browser."""
+    address = f"{url}/floor.html"
+    await page.route(address, lambda route: route.fulfill(path=FLOOR))
+    await page.goto(address)
+    await page.unroute(address)
+    way = eight({"x": 8, "y": 8, "width": 280, "height": 280})
+    await page.mouse.move(*way(0))
+    await page.mouse.down()
+    found = await painted(page, args.seconds / 2, lambda s: sweep(page, s, args.rate, way), "globalThis.frames")
+    await page.mouse.up()
+    return found
+
+
 async def bench_draw(page: Page, url: str, pid: int | None, args: argparse.Namespace) -> dict[str, Any]:
     await page.goto(f"{url}/Draw{args.query}")
     await page.locator("[data-testid=draw][data-l0]").wait_for()
@@ -95,18 +133,19 @@ async def bench_draw(page: Page, url: str, pid: int | None, args: argparse.Names
     def on_pad(x: float, y: float) -> tuple[float, float]:
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
-    def eight(t: float) -> tuple[float, float]:
-        return on_pad(0.5 + 0.22 * math.sin(2.1 * t), 0.5 + 0.32 * math.sin(4.2 * t + 0.5))
+    share = None
 
-    await page.mouse.move(*eight(0))
+    async def move(seconds: float) -> None:
+        nonlocal share
+        cpu, clock = cpu_seconds(pid), time.monotonic()
+        await sweep(page, seconds, args.rate, way)
+        spent = cpu_seconds(pid)
+        share = None if cpu is None or spent is None else (spent - cpu) / (time.monotonic() - clock)
+
+    way = eight(box)
+    await page.mouse.move(*way(0))
     await page.mouse.down()
-    await sweep(page, 1, args.rate, eight)  # the first frames compile the engine
-    start = await count(page)
-    cpu, clock = cpu_seconds(pid), time.monotonic()
-    await sweep(page, args.seconds, args.rate, eight)
-    spent = cpu_seconds(pid)
-    share = None if cpu is None or spent is None else (spent - cpu) / (time.monotonic() - clock)
-    result: dict[str, Any] = await summary(page, "draw", start)
+    result = summary(await painted(page, args.seconds, move, FRAMES), "draw")
     await page.mouse.up()
     await page.wait_for_timeout(1000)
     waits = []
@@ -150,10 +189,8 @@ async def bench_steer(page: Page, url: str, args: argparse.Namespace) -> dict[st
 
     await page.mouse.move(*along(0))
     await page.mouse.down()
-    await sweep(page, 1, args.rate, along)
-    start = await count(page)
-    await sweep(page, args.seconds, args.rate, along)
-    result = await summary(page, "steer", start)
+    found = await painted(page, args.seconds, lambda s: sweep(page, s, args.rate, along), FRAMES)
+    result = summary(found, "steer")
     await page.mouse.up()
     return result
 
@@ -173,7 +210,7 @@ WATCH = """([condition, most]) => {
 
 async def bench_features(page: Page, url: str, args: argparse.Namespace) -> dict[str, Any]:
     await page.goto(f"{url}/{args.query}")
-    await page.locator("[data-testid=apart][data-terms]").wait_for()
+    await page.locator(START).wait_for()
     walls, selections = [], []
     for _ in range(3):
         await page.evaluate(WATCH, ["globalThis.__wallPainted()", WAIT_MS])
@@ -198,7 +235,7 @@ async def bench_features(page: Page, url: str, args: argparse.Namespace) -> dict
             selections.append(await page.evaluate("() => globalThis.__watch"))
             await page.wait_for_timeout(700)
         await page.get_by_test_id("stSidebar").get_by_role("link", name="Start").click()
-        await page.locator("[data-testid=apart][data-terms]").wait_for()
+        await page.locator(START).wait_for()
         await page.wait_for_timeout(500)
     return {
         "wall_ms": percentile(walls, 0.5),
@@ -207,20 +244,37 @@ async def bench_features(page: Page, url: str, args: argparse.Namespace) -> dict
     }
 
 
-async def measure(url: str, pid: int | None, args: argparse.Namespace) -> dict[str, Any]:
+async def measure(args: argparse.Namespace) -> dict[str, Any]:
     async with async_playwright() as p:
         browser = await p.chromium.launch(**options())
         page = await browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(WAIT_MS)
-        if args.throttle != 1:
-            session = await page.context.new_cdp_session(page)
-            await session.send("Emulation.setCPUThrottlingRate", {"rate": args.throttle})
         result: dict[str, Any] = {}
-        for part in (bench_draw(page, url, pid, args), bench_steer(page, url, args), bench_features(page, url, args)):
-            result |= await part
-            print(f"{len(result)} figures", file=sys.stderr)
+        began = time.monotonic()
+        running = nullcontext((args.url.rstrip("/"), None)) if args.url else dashboard()
+        with running as (url, pid):
+            if pid is not None:
+                await page.goto(f"{url}/{args.query}")
+                await page.locator(START).wait_for()
+                result["cold_start_s"] = time.monotonic() - began
+            if args.throttle != 1:
+                session = await page.context.new_cdp_session(page)
+                await session.send("Emulation.setCPUThrottlingRate", {"rate": args.throttle})
+            floor = await bench_floor(page, url, args)
+            result |= await bench_draw(page, url, pid, args)
+            result |= await bench_steer(page, url, args)
+            floor += await bench_floor(page, url, args)
+            result |= summary(floor, "floor")
+            for name, share in itertools.product(("draw", "steer"), ("p50", "p95")):
+                result[f"{name}_{share}_ratio"] = result[f"{name}_{share}_ms"] / result[f"floor_{share}_ms"]
+            result |= await bench_features(page, url, args)
         await browser.close()
     return result
+
+
+def digits(name: str) -> int:
+    """After the point, of the figure of that name."""
+    return 4 if "share" in name else 2 if name.endswith(("_ratio", "_s")) else 1
 
 
 def main() -> None:
@@ -233,10 +287,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one line")
     args = parser.parse_args()
     args.query = f"?model={args.model}" if args.model else ""
-    running = nullcontext((args.url.rstrip("/"), None)) if args.url else dashboard()
-    with running as (url, pid):
-        result = asyncio.run(measure(url, pid, args))
-    result = {k: round(v, 4 if "share" in k else 1) if isinstance(v, float) else v for k, v in result.items()}
+    result = asyncio.run(measure(args))
+    result = {k: round(v, digits(k)) if isinstance(v, float) else v for k, v in result.items()}
     print(json.dumps(result, indent=None if args.json else 2))
 
 
