@@ -169,7 +169,7 @@ def _chosen(args: argparse.Namespace, cls: type, defaults: dict[str, Any]) -> An
 
 def _train(args: argparse.Namespace) -> tuple[Any, str]:
     from sae_core.models.configs import PIXELS
-    from sae_core.store.train_or_load import train_or_load
+    from sae_core.store.train_or_load import fitting, train_or_load
     from sae_core.training.loggers import logger
     from sae_core.training.loop import TrainOptions
     from sae_core.variants import networks
@@ -177,12 +177,10 @@ def _train(args: argparse.Namespace) -> tuple[Any, str]:
     cls = networks()[args.variant]
     images = load_dataset(args.dataset, "train", args.data_dir)
     reads = getattr(args, "reads", None) or PIXELS
-    d_in = (
-        images.x.shape[1]
-        if reads == PIXELS or args.variant == "generator"
-        else catalogue.read(reads).config["d_hidden"]
-    )
-    config = _chosen(args, cls.Config, {"d_in": d_in})
+    from_images = fitting(cls, images)
+    if reads != PIXELS and args.variant != "generator":
+        from_images["d_in"] = catalogue.read(reads).config["d_hidden"]
+    config = _chosen(args, cls.Config, from_images)
     opts = _chosen(args, TrainOptions, cls.recipe)
     measure, describe = _measured(images, args.data_dir)
     with Bars(args.progress) as progress, ExitStack() as stack:
@@ -221,8 +219,10 @@ def _train(args: argparse.Namespace) -> tuple[Any, str]:
 def _measured(images: ImageSet, data_dir: Path | None) -> tuple[list[ImageSet], list[ImageSet]]:
     """What a model trained on `images` is measured on, and what its features are described over."""
     embedded = [load_dataset("digits", split) for split in ("train", "test")]
-    measure = [images, load_dataset(images.name, "test", data_dir), embedded[1]]
-    return [list({(s.name, s.split): s for s in sets}.values()) for sets in (measure, [images, embedded[0]])]  # type: ignore[return-value]
+    measure, describe = [images, load_dataset(images.name, "test", data_dir)], [images]
+    if embedded[0].side == images.side:
+        measure, describe = [*measure, embedded[1]], [*describe, embedded[0]]
+    return [list({(s.name, s.split): s for s in sets}.values()) for sets in (measure, describe)]  # type: ignore[return-value]
 
 
 def _metrics_text(metrics: dict[str, dict[str, float]]) -> str:
@@ -254,8 +254,9 @@ def _evaluate(args: argparse.Namespace) -> tuple[Any, str]:
     else:
         x, labels = torch.tensor(images.x), torch.tensor(images.labels)
         if checkpoint.training["options"].get("scrambled"):
-            x, labels = with_scrambled(x, labels)
-        metrics = evaluate_network(load_network(args.checkpoint, args.device), x, labels)._asdict()
+            x, labels = with_scrambled(x, labels, scrambled=images.n_classes)
+        network = load_network(args.checkpoint, args.device)
+        metrics = evaluate_network(network, x, labels, scrambled=images.n_classes)._asdict()
     return metrics, _metrics_text({f"{images.name}/{images.split}": metrics})
 
 
@@ -343,7 +344,9 @@ def _encode(args: argparse.Namespace) -> tuple[Any, str]:
     from sae_core.store.checkpoints import load
 
     sae = load(args.checkpoint, args.device)
-    x = sae.read(torch.from_numpy(prepare_upload(args.image)[None]).to(sae.W_enc.device))
+    x = sae.read(
+        torch.from_numpy(prepare_upload(args.image, catalogue.read(args.checkpoint).side)[None]).to(sae.W_enc.device)
+    )
     with torch.no_grad():
         out, code = sae(x), sae.sparse_code(x)
     active = code.values[0] != 0

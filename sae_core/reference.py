@@ -6,14 +6,16 @@ import base64
 import binascii
 import re
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sae_core.datasets import dataset_names, load_dataset
+from sae_core.datasets import dataset_info, dataset_names, load_dataset
 from sae_core.options import short
+from sae_core.pictures.sides import MOST_SIDE, side_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,8 +31,11 @@ def check_reference(picture: Any) -> None:
     if isinstance(picture, str) and len(picture) <= _PICTURE:
         if INDEXED.fullmatch(picture):
             return
-        if (match := PACKED.fullmatch(picture)) and len(inflate(match[1], 784)) == 784:
-            return
+        if match := PACKED.fullmatch(picture):
+            pixels = len(inflate(match[1], MOST_SIDE**2))
+            with suppress(ValueError):
+                side_of(pixels)
+                return
     raise ValueError(f"{short(picture)} names no picture")
 
 
@@ -55,7 +60,7 @@ class Picture:
     """The image that a person looks at."""
 
     x: np.ndarray
-    """[784] float32 in [0, 1], in 8-bit levels"""
+    """[side²] float32 in [0, 1], in 8-bit levels"""
     ref: str
     """how the URL says it: DATASET-SPLIT-INDEX, or px- and the packed pixels of a drawing or an upload"""
     what: str
@@ -65,19 +70,19 @@ class Picture:
 
     @property
     def levels(self) -> str:
-        """Its 784 8-bit levels as base64: what components are given."""
+        """Its 8-bit levels as base64: what components are given."""
         return base64.b64encode(np.round(self.x * 255).astype(np.uint8).tobytes()).decode()
 
     @property
     def batch(self) -> Tensor:
-        """A copy of it as a network takes it: [1, 784] float32."""
+        """A copy of it as a network takes it: [1, side²] float32."""
         import torch
 
         return torch.from_numpy(np.array(self.x))[None]
 
 
 def drawn(x: np.ndarray, what: str) -> Picture:
-    """A picture [784] that a person made, with the reference that brings it back from a URL."""
+    """A picture [side²] that a person made, with the reference that brings it back from a URL."""
     levels = np.round(x * 255).astype(np.uint8).tobytes()
     packed = base64.urlsafe_b64encode(zlib.compress(levels, 9)).decode().rstrip("=")
     return Picture(x.astype(np.float32), f"px-{packed}", what, None)
@@ -89,11 +94,13 @@ def find_picture(ref: str) -> Picture:
     if ref.startswith("px-"):
         try:
             packed = base64.urlsafe_b64decode(ref[3:] + "=" * (-len(ref[3:]) % 4))
-            levels = zlib.decompressobj().decompress(packed, 785)
+            levels = zlib.decompressobj().decompress(packed, MOST_SIDE**2 + 1)
         except (binascii.Error, zlib.error, ValueError):
             raise ValueError("it is damaged.") from None
-        if len(levels) != 784:
-            raise ValueError("it is not a 28×28 picture.")
+        try:
+            side_of(len(levels))
+        except ValueError:
+            raise ValueError(f"it is no square picture of at most {MOST_SIDE}×{MOST_SIDE}.") from None
         return Picture(np.frombuffer(levels, np.uint8).astype(np.float32) / 255, ref, "your picture", None)
     match = re.fullmatch(r"([a-z0-9_]+)-([a-z]+)-(\d{1,7})", ref)
     if not match or match[1] not in dataset_names():
@@ -103,4 +110,6 @@ def find_picture(ref: str) -> Picture:
     if index >= len(images):
         raise ValueError(f"{name}/{split} has {len(images)} images, so there is no number {index}.")
     label = int(images.labels[index])
-    return Picture(images.x[index], ref, f"{name}/{split} image {index}, a {label}", label)
+    return Picture(
+        images.x[index], ref, f"{name}/{split} image {index}, a {dataset_info(name).class_names[label]}", label
+    )

@@ -17,7 +17,7 @@ from sae_core.measure import features
 from sae_core.measure.metrics import evaluate, evaluate_network, validation_loss, with_scrambled
 from sae_core.models.classifier import Classifier, ClassifierConfig, Generator, GeneratorConfig
 from sae_core.models.sae import SAE
-from sae_core.pictures.scramble import SCRAMBLED, scramble
+from sae_core.pictures.scramble import scramble
 from sae_core.store import catalogue
 from sae_core.store.checkpoints import load, load_classifier, load_network
 from sae_core.store.train_or_load import train_or_load
@@ -83,18 +83,14 @@ def test_a_training_on_scrambled_images_sees_every_picture_twice() -> None:
     model = build_network("classifier", ClassifierConfig())
     x = torch.arange(1, 7)[:, None].expand(6, 784) / 8.0  # each picture has one level, whatever its order of blocks
     training = Training(
-        model, x, TrainOptions(epochs=2, batch_size=4, scrambled=True), labels=torch.arange(6), log_every=1
+        model, x, TrainOptions(epochs=2, batch_size=4, scrambled=True), labels=torch.arange(6), classes=10, log_every=1
     )
     assert (training.accesses, training.per_epoch, training.steps) == (12, 3, 6)
     seen = [training._pictures(training._batch(step)) for step in range(3)]
     levels = torch.cat([p[:, 0] for p, _ in seen]) * 8
     labels = torch.cat([label for _, label in seen])
-    assert (
-        sorted(levels[labels == SCRAMBLED].tolist())
-        == sorted(levels[labels != SCRAMBLED].tolist())
-        == [1, 2, 3, 4, 5, 6]
-    )
-    plain = labels != SCRAMBLED
+    assert sorted(levels[labels == 10].tolist()) == sorted(levels[labels != 10].tolist()) == [1, 2, 3, 4, 5, 6]
+    plain = labels != 10
     assert torch.equal(levels[plain].long() - 1, labels[plain])
 
 
@@ -103,10 +99,12 @@ def test_scrambled_images_are_drawn_anew_in_every_epoch_and_again_on_resuming() 
     opts = TrainOptions(epochs=2, batch_size=16, scrambled=True)
 
     def drawn(step: int) -> torch.Tensor:
-        training = Training(build_network("classifier"), part, opts, labels=torch.zeros(8, dtype=torch.long))
+        training = Training(
+            build_network("classifier"), part, opts, labels=torch.zeros(8, dtype=torch.long), classes=10
+        )
         training.step = step
         x, labels = training._pictures(torch.arange(16))
-        return x[labels == SCRAMBLED]
+        return x[labels == 10]
 
     assert torch.equal(drawn(0), drawn(0))
     assert not torch.equal(drawn(0), drawn(1))
@@ -193,8 +191,8 @@ def test_the_parts_of_an_experiment_are_kept_like_other_models(trained: Path) ->
     assert h.shape == (20, 9) and torch.equal(h, classifier.hidden(x))
     assert torch.equal(sae.picture(h), generator(x)) and sae.picture(h).shape == (20, 784)
     assert listed[0].metrics["made-up/test"]["accuracy_digits"] > 0.9
-    x_all, labels = with_scrambled(images(60, "test").x, images(60, "test").labels)
-    assert listed[0].metrics["made-up/test"] == evaluate_network(classifier, x_all, labels)._asdict()
+    x_all, labels = with_scrambled(images(60, "test").x, images(60, "test").labels, scrambled=2)
+    assert listed[0].metrics["made-up/test"] == evaluate_network(classifier, x_all, labels, scrambled=2)._asdict()
     assert listed[2].metrics["made-up/test"] == evaluate(sae, images(60, "test").x)._asdict()
     stats = features.read(trained / "s", "made-up", "train")
     assert len(stats.count) == 18 and stats.mean_picture.shape == (18, 784)
@@ -204,7 +202,7 @@ def test_the_loss_on_held_out_images_is_in_the_history(trained: Path) -> None:
     lines = [line for line in files.read_lines(trained / "s" / "history.jsonl") if "validation" in line]
     assert len(lines) == 4
     sae = load(trained / "s")
-    x, labels = with_scrambled(images(60, "test").x, images(60, "test").labels)
+    x, labels = with_scrambled(images(60, "test").x, images(60, "test").labels, scrambled=2)
     again = validation_loss(sae, x, labels, 16)  # of the rounded weights
     assert lines[-1]["validation"]["made-up/test"] == pytest.approx(again, rel=1e-2)
     slow, total = 0.0, 0

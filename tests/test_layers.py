@@ -44,10 +44,10 @@ MAY_IMPORT = {
     "models": GROUND,
     "variants": ["models", *GROUND],
     "training": ["models", "pictures", *GROUND],
-    "reference": ["datasets", *GROUND],
+    "reference": ["datasets", "pictures", *GROUND],
     "measure": ["models", "datasets", "pictures", *GROUND],
-    "store": ["training", "measure", "variants", "models", "datasets", *GROUND],
-    "steering": ["store", "measure", "models", "reference", *GROUND],
+    "store": ["training", "measure", "variants", "models", "datasets", "pictures", *GROUND],
+    "steering": ["store", "measure", "models", "reference", "pictures", *GROUND],
     "documents": [
         "store",
         "steering",

@@ -64,9 +64,9 @@ def mnist(mnist_dir: Path) -> np.ndarray:
 
 
 def test_area_weights_by_hand() -> None:
-    weights = _area(4, 1.0, 1.5)  # cells [1, 2.5], [2.5, 4], then outside
+    weights = _area(4, 1.0, 1.5, 28)  # cells [1, 2.5], [2.5, 4], then outside
     np.testing.assert_allclose(weights[:3] * 1.5, [[0, 1, 0.5, 0], [0, 0, 0.5, 1], [0, 0, 0, 0]])
-    assert _area(4, -2.0, 1.0)[:3].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
+    assert _area(4, -2.0, 1.0, 28)[:3].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
 
 
 def test_a_square_by_hand() -> None:
@@ -367,8 +367,8 @@ def run_js(pictures: list[np.ndarray], folder: Path) -> list[list[float] | None]
         let at = 0;
         const out = JSON.parse(shapes).map(([height, width]) => {
             const gray = bytes.subarray(at, at += height * width);
-            const result = prepareDrawing(gray, width, height);
-            const again = prepareDrawing(Float32Array.from(gray), width, height);
+            const result = prepareDrawing(gray, width, height, 28);
+            const again = prepareDrawing(Float32Array.from(gray), width, height, 28);
             if (JSON.stringify(result) !== JSON.stringify(again)) throw new Error("float input differs");
             return result && Array.from(result);
         });

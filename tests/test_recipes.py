@@ -217,7 +217,8 @@ LONG = "9" * 5000
         ({"picture": "mnist-test-" + LONG}, "names no picture"),
         ({"picture": px(DRAWN[:783])}, "names no picture"),
         ({"picture": px(np.zeros(10_000_000))}, "names no picture"),  # too long a reference
-        ({"picture": px(np.zeros(785))}, "this is far too large"),
+        ({"picture": px(np.zeros(785))}, "names no picture"),
+        ({"picture": px(np.zeros(101**2))}, "this is far too large"),
         ({"picture": px(DRAWN)[:-9]}, "this is damaged"),
         ({"picture": "px-abc"}, "this is damaged"),
         ({"picture": 'px-"+x'}, "names no picture"),

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from sae_core.once import once
+from sae_core.pictures.sides import side_of
 from sae_core.stage import Stage
 
 
@@ -60,6 +61,17 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def side(self) -> int:
+        """Pixels of a picture's side. ValueError where they are no square pictures."""
+        return side_of(self.x.shape[1])
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes: as the data set says it, else as many as there are labels."""
+        info = _REGISTRY.get(self.name)
+        return info.n_classes if info else int(self.labels.max()) + 1
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of the sha256 over images and labels: says what a model was trained on."""
@@ -87,6 +99,10 @@ class DatasetInfo:
     """(data_dir) → whether it can be loaded now. Quick: may look at file sizes only."""
     download: Callable[[Path, Stage | None], str] | None = None
     """(data_dir, progress) → a sentence saying what was done. None: it comes with an installed package."""
+    side: int = 28
+    """Pixels of a picture's side."""
+    scrambled: str = "scrambled"
+    """What the class of its scrambled pictures is called: of digits "no digit"."""
 
     @property
     def n_classes(self) -> int:
@@ -110,6 +126,8 @@ def register(
     class_names: tuple[str, ...],
     is_here: Callable[[Path], bool],
     download: Callable[[Path, Stage | None], str] | None = None,
+    side: int = 28,
+    scrambled: str = "scrambled",
 ) -> Callable[[Callable[[str, Path], ImageSet]], Callable[[str, Path], ImageSet]]:
     """Decorator for a dataset's load function; the arguments are the fields of `DatasetInfo`.
 
@@ -120,7 +138,7 @@ def register(
     def add(load: Callable[[str, Path], ImageSet]) -> Callable[[str, Path], ImageSet]:
         if name in _REGISTRY:
             raise ValueError(f"there are two datasets called {name!r}")
-        _REGISTRY[name] = DatasetInfo(name, description, splits, class_names, load, is_here, download)
+        _REGISTRY[name] = DatasetInfo(name, description, splits, class_names, load, is_here, download, side, scrambled)
         return load
 
     return add

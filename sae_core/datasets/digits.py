@@ -30,6 +30,7 @@ def _like_mnist(digit: np.ndarray) -> np.ndarray:
     description="1,797 real handwritten digits, 8×8 enlarged to 28×28 (scikit-learn's; no download)",
     splits=("train", "test"),
     class_names=tuple("0123456789"),
+    scrambled="no digit",
     is_here=lambda data_dir: True,
 )
 def load(split: str, data_dir: Path) -> ImageSet:

@@ -133,6 +133,7 @@ def _fetch_from(url: str, target: Path, progress: Stage | None, timeout: float) 
     description="70,000 handwritten digits, 28×28 (MNIST, LeCun et al. 1998)",
     splits=("train", "test"),
     class_names=tuple("0123456789"),
+    scrambled="no digit",
     is_here=is_here,
     download=download,
 )

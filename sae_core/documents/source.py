@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RHOS = (0.1, 0.999)
 NAMES = [*(str(c) for c in range(10)), "scrambled"]
 """classes of document 004"""
+SCRAMBLED = NAMES.index("scrambled")
 TOP = 30
 
 

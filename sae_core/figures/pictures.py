@@ -110,10 +110,11 @@ def picture_map(
 
 
 def png(picture: np.ndarray) -> str:
-    """A picture [784] in [0, 1] as the address of a PNG within itself."""
+    """A picture [side²] in [0, 1] as the address of a PNG within itself."""
     from PIL import Image
 
-    levels = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8).reshape(28, 28)
+    side = round(picture.size**0.5)
+    levels = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8).reshape(side, side)
     out = io.BytesIO()
     Image.fromarray(levels).save(out, "PNG")
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

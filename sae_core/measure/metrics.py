@@ -12,7 +12,7 @@ from torch import Tensor
 from sae_core.models.classifier import Classifier
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
-from sae_core.pictures.scramble import SCRAMBLED, scramble
+from sae_core.pictures.scramble import scramble
 
 
 class Metrics(NamedTuple):
@@ -151,23 +151,27 @@ def evaluate(sae: SAE, pictures: np.ndarray | Tensor, batch_size: int = 1000) ->
     return running.compute()
 
 
-def with_scrambled(x: np.ndarray | Tensor, labels: np.ndarray | Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Images and labels followed by a scrambled copy of each, of class SCRAMBLED; the seed draws their orders."""
+def with_scrambled(
+    x: np.ndarray | Tensor, labels: np.ndarray | Tensor, seed: int = 0, *, scrambled: int
+) -> tuple[Tensor, Tensor]:
+    """Images and labels followed by a scrambled copy of each, of the class `scrambled`; the seed draws their orders."""
     x, labels = torch.tensor(np.asarray(x)), torch.tensor(np.asarray(labels))
     mixed = scramble(x, torch.Generator().manual_seed(seed))
-    return torch.cat([x, mixed]), torch.cat([labels, torch.full_like(labels, SCRAMBLED)])
+    return torch.cat([x, mixed]), torch.cat([labels, torch.full_like(labels, scrambled)])
 
 
 @torch.no_grad()
-def evaluate_network(model: Network, x: Tensor, labels: Tensor) -> ClassifierMetrics | GeneratorMetrics:
-    """Measure a classifier or a generator on pictures x [N, 784], with or without scrambled ones among them."""
+def evaluate_network(
+    model: Network, x: Tensor, labels: Tensor, *, scrambled: int
+) -> ClassifierMetrics | GeneratorMetrics:
+    """Measure a classifier or a generator on pictures x [N, d_in], among which those of that class are scrambled."""
     found = []
     device = next(model.parameters()).device
     for part, label in zip(batches(x, device), batches(labels, device), strict=True):
         out = model(part)
         found.append((accuracy(out, label).float() if isinstance(model, Classifier) else mse(part, out)).cpu())
     values = torch.cat(found).double()
-    digits = values[labels.cpu() != SCRAMBLED]
+    digits = values[labels.cpu() != scrambled]
     kind = ClassifierMetrics if isinstance(model, Classifier) else GeneratorMetrics
     return kind(float(values.mean()), float(digits.mean()), len(values))
 

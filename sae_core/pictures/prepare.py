@@ -18,11 +18,9 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 SIDE = 28
-"""Side of a prepared picture, in pixels."""
+"""Side of MNIST's pictures, in pixels."""
 LONGEST = 20
-"""Longest side of the digit inside it, in pixels."""
-CENTRE = 14
-"""Row and column that receive the centre of mass (index, from 0)."""
+"""Longest side of the digit inside one of them, in pixels; of pictures of another size as large a share."""
 EDGE = 0.4
 """Ink of at least this share of the strongest ink bounds the digit. MNIST enlarged ×10, ×4 and ×2 and
 prepared again comes back best between 0.35 and 0.45 (measured). Weaker ink, a stroke's soft rim, is kept."""
@@ -54,16 +52,21 @@ def _levels(values: np.ndarray) -> np.ndarray:
     return np.floor(values * 255 + 0.5 + _TIE).astype(np.float32) / np.float32(255)
 
 
-def _area(n: int, first: float, step: float) -> np.ndarray:
-    """[28, n] weights: row i averages n pixels over [first + i·step, first + (i+1)·step]; outside is 0."""
-    edges = first + step * np.arange(SIDE + 1)
+def _area(n: int, first: float, step: float, frame: int) -> np.ndarray:
+    """[frame, n] weights: row i averages n pixels over [first + i·step, first + (i+1)·step]; outside is 0."""
+    edges = first + step * np.arange(frame + 1)
     pixel = np.arange(n)
     overlap = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
     return np.clip(overlap, 0, None) / step
 
 
-def place(picture: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """Fit the given box of `picture` to 20 pixels and move the centre of mass to index (14, 14).
+def longest_of(frame: int) -> int:
+    """Longest side of the digit in a picture of that side: 20 of 28 pixels, and as large a share of others."""
+    return max(1, math.floor(frame * LONGEST / SIDE + 0.5))
+
+
+def place(picture: np.ndarray, top: int, left: int, height: int, width: int, frame: int = SIDE) -> np.ndarray:
+    """Fit the given box of `picture` to 20 pixels of 28 and move the centre of mass to index (14, 14).
 
     The move is by whole pixels, as in MNIST itself, whose centres of mass are spread evenly over 14 ± 0.5. A
     bilinear sub-pixel move blurs, and was measured 2 to 5 times further from the originals. The move is
@@ -72,31 +75,33 @@ def place(picture: np.ndarray, top: int, left: int, height: int, width: int) -> 
     Args:
         picture: [H, W] ink in [0, 1] on 0; ink outside the box is kept where the frame reaches it.
         top, left, height, width: the box, in pixels of `picture`.
+        frame: side of what is made.
 
     Returns:
-        [784] float32, each value one of the levels k/255.
+        [frame²] float32, each value one of the levels k/255.
     """
-    weights = []
+    weights, longest = [], longest_of(frame)
     for axis, first, side in ((0, top, height), (1, left, width)):
         n = picture.shape[axis]
-        cells = max(1, math.floor(side * LONGEST / max(height, width) + 0.5))
+        cells = max(1, math.floor(side * longest / max(height, width) + 0.5))
         step = side / cells
         profile = picture.sum(axis=1 - axis)
         middle = float(profile @ (np.arange(n) + 0.5) / profile.sum())
-        start = math.floor(CENTRE + 0.5 - (middle - first) / step + 0.5 + _TIE)
-        start = min(max(start, 0), SIDE - cells)
-        weights.append(_area(n, first - start * step, step))
+        start = math.floor(frame // 2 + 0.5 - (middle - first) / step + 0.5 + _TIE)
+        start = min(max(start, 0), frame - cells)
+        weights.append(_area(n, first - start * step, step, frame))
     return _levels(weights[0] @ picture @ weights[1].T).ravel()
 
 
-def prepare(picture: np.ndarray) -> np.ndarray:
+def prepare(picture: np.ndarray, frame: int = SIDE) -> np.ndarray:
     """A picture of one digit → the 28×28 picture MNIST would have made of it.
 
     Args:
         picture: [H, W], any size, ink in [0, 1] bright on a background of 0.
+        frame: side of another data set's pictures; the digit fills as large a share of it.
 
     Returns:
-        [784] float32, each value one of the levels k/255.
+        [frame²] float32, each value one of the levels k/255.
 
     Raises:
         EmptyPicture: no ink of at least `FAINT`.
@@ -113,7 +118,7 @@ def prepare(picture: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(picture.max(axis=1) >= EDGE * peak - _TIE)
     columns = np.flatnonzero(picture.max(axis=0) >= EDGE * peak - _TIE)
     top, left = int(rows[0]), int(columns[0])
-    return place(picture, top, left, int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left)
+    return place(picture, top, left, int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left, frame)
 
 
 def open_picture(data: bytes | str | Path) -> np.ndarray:
@@ -131,8 +136,8 @@ def open_picture(data: bytes | str | Path) -> np.ndarray:
     return _find_ink(_flat(*_channels(_open(data))))
 
 
-def prepare_upload(data: bytes | str | Path) -> np.ndarray:
-    """An upload → [784] float32; a dataset's own image (28×28, grey, bright on dark) comes back bit for bit.
+def prepare_upload(data: bytes | str | Path, frame: int = SIDE) -> np.ndarray:
+    """An upload → [frame²] float32; a dataset's own image (28×28, grey, bright on dark) comes back bit for bit.
 
     Raises:
         PictureError: as `open_picture` and `prepare`.
@@ -140,31 +145,31 @@ def prepare_upload(data: bytes | str | Path) -> np.ndarray:
     image = _open(data)
     grey, alpha = _channels(image)
     coloured = False
-    if image.size == (SIDE, SIDE):
+    if image.size == (frame, frame):
         rgb = np.asarray(image.convert("RGB"))
         coloured = not (rgb == rgb[..., :1]).all()
     as_it_is = not coloured and not image.mode.startswith("I")
-    return _prepare_channels(grey, alpha, as_it_is)
+    return _prepare_channels(grey, alpha, as_it_is, frame)
 
 
-def prepare_pixels(grey: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def prepare_pixels(grey: np.ndarray, alpha: np.ndarray, frame: int = SIDE) -> np.ndarray:
     """The same of an upload that was decoded elsewhere: luminance and opacity, each [H, W] uint8.
 
     Raises:
         PictureError: as `open_picture` and `prepare`.
     """
-    return _prepare_channels(Image.fromarray(grey), Image.fromarray(alpha), True)
+    return _prepare_channels(Image.fromarray(grey), Image.fromarray(alpha), True, frame)
 
 
-def _prepare_channels(grey: Image.Image, alpha: Image.Image, as_it_is: bool) -> np.ndarray:
-    """`as_it_is`: whether 28×28 pixels, bright on dark and opaque, stay what they are."""
-    if as_it_is and grey.size == (SIDE, SIDE) and np.asarray(alpha).min() == 255:
+def _prepare_channels(grey: Image.Image, alpha: Image.Image, as_it_is: bool, frame: int) -> np.ndarray:
+    """`as_it_is`: whether as many pixels as are wanted, bright on dark and opaque, stay what they are."""
+    if as_it_is and grey.size == (frame, frame) and np.asarray(alpha).min() == 255:
         levels = np.asarray(grey)
-        if np.median(levels[_border(SIDE, SIDE)]) < 128:
+        if np.median(levels[_border(frame, frame)]) < 128:
             if levels.max() < FAINT * 255:
                 raise EmptyPicture
             return _levels(levels.ravel() / 255)
-    return prepare(_find_ink(_flat(grey, alpha)))
+    return prepare(_find_ink(_flat(grey, alpha)), frame)
 
 
 def _open(data: bytes | str | Path) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Images whose blocks are in a random order: the documents' eleventh class, "not a digit"."""
+"""Images whose blocks are in a random order: the class after a data set's own, "not a digit"."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from torch import Tensor
 
 BLOCK = 4
 """pixels of a block's side: 49 blocks in a 28×28 picture"""
-SCRAMBLED = 10
-"""the class of scrambled images"""
 
 
 def scramble(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -17,8 +15,7 @@ def scramble(x: Tensor, generator: torch.Generator) -> Tensor:
     All at once: the order of N random numbers a block is a random permutation. The generator is the CPU's, so that
     every device draws the same. Source: document 004.
     """
-    n, side = len(x), round(x.shape[1] ** 0.5)
-    per_side = side // BLOCK
+    n, per_side = len(x), round(x.shape[1] ** 0.5) // BLOCK
     if per_side * BLOCK * per_side * BLOCK != x.shape[1]:
         raise ValueError(f"a picture of {x.shape[1]} pixels cannot be cut into blocks of {BLOCK}×{BLOCK}")
     blocks = x.view(n, per_side, BLOCK, per_side, BLOCK).transpose(2, 3).reshape(n, per_side**2, BLOCK**2)

@@ -14,7 +14,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from sae_core import files
+from sae_core.files import CheckpointError
 from sae_core.options import short
+from sae_core.pictures.prepare import SIDE
 from sae_core.reference import INDEXED, check_reference, inflate
 from sae_core.steering.edits import CLAMP, ERROR_PRESERVING, MODES, SCALE, SET, Edit, finite
 from sae_core.store import catalogue
@@ -49,7 +51,7 @@ class Recipe:
     solo: tuple[int, ...] | None = None
     """the only features that stay; None: all"""
     picture: str | None = None
-    """the picture it was made on: "DATASET-SPLIT-INDEX", or "px-" and 784 packed 8-bit levels; None: any"""
+    """the picture it was made on: "DATASET-SPLIT-INDEX", or "px-" and its packed 8-bit levels; None: any"""
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -192,10 +194,14 @@ def listed(folder: Path) -> tuple[list[Recipe], list[str]]:
 
 
 def to_code(recipe: Recipe) -> str:
-    """A few lines of Python that make the recipe's picture with sae_core, `picture` [28, 28] as a screen shows it, and
-    print it as text."""
+    """A few lines of Python that make the recipe's picture with sae_core, `picture` [side, side] as a screen shows it,
+    and print it as text."""
     general = any(isinstance(e, Edit) for e in recipe.edits.values())
-    imports, x = ["import torch"], "torch.zeros(1, 784)  # your picture: [1, 784] float32, 0 background to 1 ink"
+    side = _side(recipe)
+    imports, x = (
+        ["import torch"],
+        f"torch.zeros(1, {side * side})  # your picture: [1, {side * side}] float32, 0 background to 1 ink",
+    )
     names = "load"
     if recipe.picture and (match := INDEXED.fullmatch(recipe.picture)):
         names, x = "load, load_dataset", f'torch.tensor(load_dataset("{match[1]}", "{match[2]}").x[[{int(match[3])}]])'
@@ -217,11 +223,19 @@ def to_code(recipe: Recipe) -> str:
             f"x = {x}",
             f"edits = {{{edits}}}",
             f'steered = steer(sae, x, edits, "{recipe.mode}"{solo}).steered',
-            "picture = steered[0].clip(0, 1).reshape(28, 28)",
+            f"picture = steered[0].clip(0, 1).reshape({side}, {side})",
             'print("\\n".join("".join(" .:-=+*#%@"[int(9 * v)] for v in row) for row in picture.tolist()))',
             "",
         ]
     )
+
+
+def _side(recipe: Recipe) -> int:
+    """Pixels of the side of the pictures that its model reads; MNIST's where the model is not here."""
+    try:
+        return catalogue.read(recipe.sae).side
+    except CheckpointError:
+        return SIDE
 
 
 def _source(edit: float | Edit) -> str:

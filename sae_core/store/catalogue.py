@@ -92,6 +92,24 @@ class Checkpoint:
         return "d_sae" in self.config
 
     @property
+    def side(self) -> int:
+        """Pixels of the side of the pictures that it is given, itself or the classifier that it reads."""
+        from sae_core.pictures.sides import side_of
+
+        reads = str(self.config.get("reads") or "pixels").partition("@")[0]
+        of = self if reads == "pixels" or not self.is_sae else read(reads)
+        return side_of(int(of.config["d_in"]))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What a classifier's classes are called: as the data set it was trained on says, then its scrambled images."""
+        from sae_core.datasets import dataset_info, dataset_names
+
+        name, n = self.training["data"], int(self.config["classes"])
+        found = (*dataset_info(name).class_names, dataset_info(name).scrambled) if name in dataset_names() else ()
+        return (*found, *(str(c) for c in range(len(found), n)))[:n]
+
+    @property
     def members(self) -> int:
         """Models trained side by side in it; 1 unless it is an ensemble."""
         return int(self.config.get("members", 1))

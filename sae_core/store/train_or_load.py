@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def train_or_load(
     if cls is None:
         raise ValueError(f"there is no model called {variant!r}; there is {', '.join(networks())}")
     where = resolve(device)
-    config = config or cls.Config(d_in=images.x.shape[1])
+    config = config or from_dict(cls.Config, fitting(cls, images))
     opts = opts or TrainOptions(**cls.recipe)
     out = out.resolve()
     config = pin(config, out)
@@ -85,6 +86,12 @@ def train_or_load(
         raise CheckpointError(f"another process is training {folder.name} right now; wait for it") from None
     (out / f".{folder.name}.lock").unlink(missing_ok=True)
     return read(folder), done
+
+
+def fitting(cls: type[Network], images: ImageSet) -> dict[str, int]:
+    """The options of a network that follow from the images: its inputs, and a class more for scrambled ones."""
+    found = {"d_in": images.x.shape[1], "classes": images.n_classes + 1}
+    return {name: value for name, value in found.items() if name in {f.name for f in fields(cls.Config)}}
 
 
 def _gives(plan: Plan, checkpoint: Checkpoint) -> bool:
@@ -143,7 +150,8 @@ def _make(
     model = build_network(plan.variant, plan.config, seed=plan.options.seed).to(device)
     attach(model, partial.parent, device.type)
     x = torch.tensor(images.x).to(device)
-    training = Training(model, x, plan.options, labels=torch.tensor(images.labels).to(device))
+    labels = torch.tensor(images.labels).to(device)
+    training = Training(model, x, plan.options, labels=labels, classes=images.n_classes)
     resume, history = partial / RESUME, partial / catalogue.HISTORY
     if resume.exists():
         arrays, _ = files.read_tensors(resume)
@@ -168,7 +176,7 @@ def _make(
     for done, part in enumerate(measure):
         if on_stage:
             on_stage(f"measuring on {part.name}/{part.split}", done, len(measure))
-        metrics |= _measure(model, part, len(part), plan.options)
+        metrics |= _measure(model, part, len(part), plan.options, images.n_classes)
     if isinstance(model, SAE):
         describe_all(model, describe, partial, on_stage)
     files.write_json(partial / catalogue.METRICS, metrics)
@@ -195,17 +203,18 @@ def _by_epoch(model: Network, images: ImageSet, measure: Sequence[ImageSet], opt
     """What the history keeps at the end of an epoch, by "DATASET/SPLIT"."""
     model.eval()
     measured: dict[str, Any] = {}
+    classes = images.n_classes  # those of the training, whatever the part
     validation = {}
     for part in measure:
-        measured |= _measure(model, part, CURVE_N if part is images else len(part), opts)
+        measured |= _measure(model, part, CURVE_N if part is images else len(part), opts, classes)
         if opts.scrambled and part is not images:
-            x, labels = with_scrambled(part.x, part.labels)
+            x, labels = with_scrambled(part.x, part.labels, scrambled=classes)
             validation[f"{part.name}/{part.split}"] = validation_loss(model, x, labels, opts.batch_size)
     model.train()
     return {"measured": measured, **({"validation": validation} if validation else {})}
 
 
-def _measure(model: Network, part: ImageSet, n: int, opts: TrainOptions) -> dict[str, dict[str, float]]:
+def _measure(model: Network, part: ImageSet, n: int, opts: TrainOptions, classes: int) -> dict[str, dict[str, float]]:
     """The metrics on the first n images of a split; "DATASET/SPLIT#1" and so on for an ensemble's later members."""
     where = f"{part.name}/{part.split}"
     if isinstance(model, SAE):
@@ -213,8 +222,8 @@ def _measure(model: Network, part: ImageSet, n: int, opts: TrainOptions) -> dict
         return {f"{where}#{i}" if i else where: evaluate(model.member(i), part.x[:n])._asdict() for i in members}
     x, labels = torch.tensor(part.x[:n]), torch.tensor(part.labels[:n])
     if opts.scrambled:
-        x, labels = with_scrambled(x, labels)
-    return {where: evaluate_network(model, x, labels)._asdict()}
+        x, labels = with_scrambled(x, labels, scrambled=classes)
+    return {where: evaluate_network(model, x, labels, scrambled=classes)._asdict()}
 
 
 def _keep_history(path: Path, step: int) -> None:

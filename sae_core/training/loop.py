@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from sae_core import device as devices
 from sae_core import options
 from sae_core.models.network import Network
 from sae_core.options import option
-from sae_core.pictures.scramble import SCRAMBLED, scramble
+from sae_core.pictures.scramble import scramble
 
 REVIVAL = ("none", "reinit", "aux")
 _LOOKED_AT = 4096
@@ -77,20 +78,32 @@ class TrainLog(NamedTuple):
 class Training(Iterator[TrainLog]):
     """Train `model` in place on pictures x [N, 784], which lie whole on its device; iterate to go on.
 
-    `labels` [N] are for a network that learns them. A log comes every `log_every` steps and at the end of each epoch.
+    `labels` [N] are for a network that learns them, `classes` of them (None: as many as there are); scrambled images
+    are the class after those. A log comes every `log_every` steps and at the end of each epoch.
     `state()` between two logs is all that is needed to go on from there in another process: build the same model, make
     the same Training, then `restore(state)`. ValueError for wrong shapes, FloatingPointError when the loss is no longer
     a number.
     """
 
     def __init__(
-        self, model: Network, x: Tensor, opts: TrainOptions, *, labels: Tensor | None = None, log_every: int = 50
+        self,
+        model: Network,
+        x: Tensor,
+        opts: TrainOptions,
+        *,
+        labels: Tensor | None = None,
+        classes: int | None = None,
+        log_every: int = 50,
     ) -> None:
         if len(x) == 0:
             raise ValueError("there is nothing to train on: no image was given")
         read = model.read(x)
         model._check(read)
         self.model, self.x, self.labels, self.opts, self.log_every = model, x, labels, opts, log_every
+        self.classes = 0 if labels is None else classes or int(labels.max()) + 1
+        if self.classes + opts.scrambled > getattr(model.config, "classes", math.inf):
+            also = " and that of scrambled images" if opts.scrambled else ""
+            raise ValueError(f"there are {self.classes} classes{also}, but the model has {model.config.classes}")
         self.accesses = len(x) * (2 if opts.scrambled else 1)
         self.per_epoch = -(-self.accesses // opts.batch_size)
         self.steps = self.per_epoch * opts.epochs
@@ -154,7 +167,7 @@ class Training(Iterator[TrainLog]):
         labels = None if self.labels is None else self.labels[index]
         if self.opts.scrambled:
             x = torch.where(late[:, None], scramble(x, self._generator(self.step)), x)
-            labels = None if labels is None else torch.where(late, SCRAMBLED, labels)
+            labels = None if labels is None else torch.where(late, self.classes, labels)
         return x, labels
 
     def _generator(self, step: int) -> torch.Generator:

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { prepareDrawing, SIDE } from "../../ui/draw/prepare.js";
+import { prepareDrawing } from "../../ui/draw/prepare.js";
+
+const SIDE = 28;
 
 /** A drawing with ink in a rectangle. */
 function drawing(width, height, [left, top, right, bottom], ink = 255) {
   const gray = new Uint8Array(width * height);
   for (let y = top; y < bottom; y++) for (let x = left; x < right; x++) gray[y * width + x] = ink;
-  return prepareDrawing(gray, width, height);
+  return prepareDrawing(gray, width, height, 28);
 }
 const rows = (picture) => Array.from({ length: SIDE }, (_, y) => [...picture.slice(y * SIDE, (y + 1) * SIDE)]);
 

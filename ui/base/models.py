@@ -43,6 +43,11 @@ class Model:
         return catalogue.read(self.path)
 
     @property
+    def side(self) -> int:
+        """Pixels of the side of the pictures that it is given."""
+        return self.info.side
+
+    @property
     def measured(self) -> list[str]:
         """The data sets whose training split its feature statistics were made on, its own training data first."""
         own = self.info.training["data"]

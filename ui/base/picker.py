@@ -14,7 +14,7 @@ from ui.base import state
 
 def pick_picture(choice: state.Choice, empty: bool = False) -> None:
     """A row of controls; a choice is set in the session before the page runs again. `empty`: no picture is shown."""
-    data = choice.data
+    data, side = choice.data, choice.model.side
     try:
         images, picture = choice.images("test"), choice.picture  # a warning about the picture stands above the row
     except DataError as e:
@@ -52,7 +52,9 @@ def pick_picture(choice: state.Choice, empty: bool = False) -> None:
                 type=["png", "jpg", "jpeg", "webp", "gif", "bmp"],
                 key="upload",
                 on_change=_take_upload,
-                help="It is fitted to 28×28 pixels as MNIST's digits were; dark ink on light paper is turned round.",
+                args=(side,),
+                help=f"It is fitted to {side}×{side} pixels as MNIST's digits were; "
+                "dark ink on light paper is turned round.",
             )
     if problem := st.session_state.pop("upload_problem", None):
         st.error(f"{problem} The picture before it stays.", icon=":material/warning:")
@@ -72,21 +74,21 @@ def _pick_index(key: str, data: str, shown: int | None) -> None:
 
 def _pick_next(choice: state.Choice, n: int) -> None:
     wanted = st.session_state.get("pick_digit", "any")
-    labels = choice.images("test").labels
+    labels, names = choice.images("test").labels, dataset_info(choice.data).class_names
     start = _index(choice)
     for step in range(1, n + 1):
         index = ((start if start is not None else -1) + step) % n
-        if wanted == "any" or str(labels[index]) == wanted:
+        if wanted == "any" or names[labels[index]] == wanted:
             state.choose(image=f"{choice.data}-test-{index}")
             return
 
 
-def _take_upload() -> None:
+def _take_upload(side: int) -> None:
     upload = st.session_state["upload"]
     if upload is None:
         return
     try:
-        x = prepare_upload(upload.getvalue())
+        x = prepare_upload(upload.getvalue(), side)
     except PictureError as e:
         st.session_state["upload_problem"] = str(e)
     else:

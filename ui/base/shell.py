@@ -42,7 +42,8 @@ def setup(title: str) -> Choice:
         if found:
             model = found[_select("model", "Model", list(found), DEFAULT_MODEL)]
         here = [n for n in dataset_names() if dataset_info(n).is_here(default_data_dir())]
-        data = _select("data", "Pictures from", here, "mnist")
+        fitting = [n for n in here if not found or dataset_info(n).side == model.side]
+        data = _select("data", "Pictures from", fitting, "mnist") if fitting else ""
         _offer_downloads(here)
         for sentence in broken:
             st.warning(f"A model was left out. {plain(sentence)}", icon=":material/warning:")
@@ -50,6 +51,13 @@ def setup(title: str) -> Choice:
         with navigation:
             _navigation()
         st.info("There is no model here yet. Train one: `python -m sae_core train topk`")
+        st.stop()
+    if not fitting:
+        with navigation:
+            _navigation()
+        st.info(
+            f"{model.name} reads pictures of {model.side}×{model.side}, and no data set here has such. Choose another."
+        )
         st.stop()
     for key, wanted, shown in (("model", "model", model.name), ("data", "data set", data)):
         if asked.get(key, shown) != shown:

@@ -38,7 +38,7 @@ class Choice:
     @cached_property
     def picture(self) -> Picture:
         """The chosen image, or an example; loaded when a page first asks, so that the page is painted before it."""
-        return _picture(self.data)
+        return _picture(self.data, self.model.side)
 
     @property
     def statistics(self) -> FeatureStats | None:
@@ -62,19 +62,22 @@ def choose(**choices: str | int | None) -> None:
     write_url()
 
 
-def _picture(data: str) -> Picture:
+def _picture(data: str, side: int) -> Picture:
     """The chosen image; what the URL asks for and cannot be had is said, and the example shown instead."""
     ref = chosen.get("image")
     if ref is not None:
         try:
-            return find_picture(ref)
+            found = find_picture(ref)
+            if len(found.x) == side**2:
+                return found
+            raise ValueError(f"it has {len(found.x)} pixels, and this model reads pictures of {side}×{side}.")
         except (ValueError, DataError) as e:
             st.warning(
                 f"This address's picture cannot be shown: {plain(e)} Here is an example instead.",
                 icon=":material/warning:",
             )
         choose(image=None)
-    return find_picture(f"{data}-test-{EXAMPLE}")
+    return find_picture(f"{data}-test-{min(EXAMPLE, len(load_dataset(data, 'test')) - 1)}")
 
 
 def chosen_feature(model: Model) -> int | None:

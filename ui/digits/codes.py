@@ -107,7 +107,7 @@ def mean_pictures(choice: state.Choice, stats: FeatureStats, c: int) -> None:
         said += f" The images of {stats.dataset} are not on this computer, so there is no mean image."
     else:
         shown.append(Tile("mean image", f"The mean of the {n:,} {what}s", levels=_ink(mean)))
-        said += f" Pearson between the two pictures, over their 784 pixels: {_pearson(decoded, mean):.3f}."
+        said += f" Pearson between the two pictures, over their {len(mean)} pixels: {_pearson(decoded, mean):.3f}."
     with st.container(key="mean-pictures-place", width=300):
         tiles("mean-pictures", choice.model, shown, label=f"Mean of the {what}s", size=120)
     st.caption(said)

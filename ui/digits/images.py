@@ -101,7 +101,7 @@ def _taken(choice: state.Choice, shown: list[Tile], quality: Quality | None, on:
     if quality is None:
         st.caption(f"{on}. Below each: its number in the split. {go_on}")
         return
-    over = "image and reconstruction, over the 784 pixels"
+    over = "image and reconstruction, over all pixels"
     if choice.model.sae.reader is not None:
         over = f"h and ĥ, over the {choice.model.sae.config.d_in} units of the hidden layer that the model reads"
     st.caption(

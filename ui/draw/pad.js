@@ -52,7 +52,7 @@ export default mounting(".draw", (root) => {
   /** @type {Strokes} */
   let drawn;
 
-  const frame = live(() => shown.show(raster.input(drawn), drawn.pointer === null));
+  const frame = live(() => shown.show(raster.input(drawn, data.side), drawn.pointer === null));
   const shown = results(root, frame, (feature) => send("feature", { feature, at: Date.now() }));
 
   // ---- drawing
@@ -184,7 +184,7 @@ export default mounting(".draw", (root) => {
       refuse("");
       linkOf(data.id).say(() => {
         pad.heavy = true;
-        return ["dropped", picture];
+        return ["dropped", { ...picture, frame: data.side }];
       }, pad.thing);
     } catch (error) {
       refuse(error instanceof Error ? error.message : `${error}`);
@@ -210,10 +210,11 @@ export default mounting(".draw", (root) => {
   function say() {
     pad.key = undefined;
     linkOf(data.id).say(() => {
-      const prepared = raster.input(drawn), raw = drawn.strokes.length > 0, { base } = drawn;
+      const prepared = raster.input(drawn, data.side), raw = drawn.strokes.length > 0, { base } = drawn;
       return ["drawing", {
         empty: prepared === null,
-        side: raw ? RASTER : 28,
+        side: raw || !base ? RASTER : Math.sqrt(base.length),
+        frame: data.side,
         px: prepared === null ? "" : toBase64(raw || !base ? raster.gray : base),
         ref: raw ? null : drawn.ref, // the picture that this was loaded as
       }];

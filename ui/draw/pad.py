@@ -10,7 +10,8 @@ import streamlit as st
 
 from sae_core import reference
 from sae_core.datasets import DataError
-from sae_core.pictures.prepare import EmptyPicture, PictureError, prepare, prepare_pixels
+from sae_core.pictures.prepare import SIDE, EmptyPicture, PictureError, prepare, prepare_pixels
+from sae_core.pictures.sides import side_of
 from ui.base import state, words
 from ui.live import link
 from ui.live.component import component
@@ -18,7 +19,8 @@ from ui.live.judge import Judge
 
 _draw = component("draw/pad")
 KEY = "draw"
-_SIDES = (28, 224)
+_RASTER = 224
+"""pixels of the side of what is drawn on"""
 _DROPPED_SIDE = 560
 
 
@@ -64,17 +66,22 @@ def _note(key: str | None, message: int | None, push: int | None = None) -> None
 
 
 def _dropped(value: dict[str, Any]) -> np.ndarray:
-    """The picture [784] that an upload of the same pixels would become."""
+    """The picture that an upload of the same pixels would become."""
     width, height = int(value["width"]), int(value["height"])
     if not (1 <= width <= _DROPPED_SIDE and 1 <= height <= _DROPPED_SIDE):
         raise ValueError(f"a dropped picture has at most {_DROPPED_SIDE} pixels a side")
     pixels = np.frombuffer(base64.b64decode(value["px"], validate=True), np.uint8)
     grey, alpha = pixels.reshape(2, height, width)
-    return prepare_pixels(grey, alpha)
+    return prepare_pixels(grey, alpha, _frame(value))
+
+
+def _frame(value: dict[str, Any]) -> int:
+    """The side of the picture that is wanted: that of the model whose pad it was."""
+    return side_of(int(value.get("frame", SIDE)) ** 2)
 
 
 def _named(value: dict[str, Any], x: np.ndarray) -> str | None:
-    """The reference that came with the pixels [784], where it stands for exactly these."""
+    """The reference that came with the pixels, where it stands for exactly these."""
     ref = value.get("ref")
     if not isinstance(ref, str):
         return None
@@ -87,15 +94,15 @@ def _named(value: dict[str, Any], x: np.ndarray) -> str | None:
 def _prepared(value: dict[str, Any]) -> np.ndarray:
     if value.get("empty"):
         raise EmptyPicture
-    side = value["side"]
-    if side not in _SIDES:
-        raise ValueError(f"a pad has {_SIDES[1]} × {_SIDES[1]} pixels, not {side}")
+    side, frame = value["side"], _frame(value)
+    if side not in (_RASTER, frame):
+        raise ValueError(f"a pad has {_RASTER} × {_RASTER} pixels, not {side}")
     pixels = np.frombuffer(base64.b64decode(value["px"], validate=True), np.uint8)
     if len(pixels) != side * side:
         raise ValueError(f"{len(pixels)} pixels came instead of {side * side}")
-    if side == 28:  # a picture that was loaded and not drawn on: MNIST's own pixels stay as they are
+    if side == frame:  # a picture that was loaded and not drawn on: MNIST's own pixels stay as they are
         return pixels.astype(np.float32) / np.float32(255)
-    return prepare(pixels.reshape(side, side) / 255)
+    return prepare(pixels.reshape(side, side) / 255, frame)
 
 
 def is_empty() -> bool:
@@ -116,6 +123,7 @@ def draw(choice: state.Choice, asked: Judge | None = None) -> None:
         "id": KEY,
         **link.answer(KEY),
         "model": choice.model.id,
+        "side": choice.model.side,
         "picture": {**st.session_state["draw_pad"], "levels": "" if empty else picture.levels},
         "judge": None if asked is None else asked.data(),
     }

@@ -3,8 +3,8 @@
 /** @typedef {{ n: number, max: Float64Array, sum: Float64Array }} Ink an axis: its largest value and its sum at each place */
 /** @typedef {Ink & { step: number, edges: number[], from: number[], to: number[] }} Grid where each cell begins */
 
-export const SIDE = 28;
-const LONGEST = 20, CENTRE = 14, EDGE = 0.4, FAINT = 0.1, TIE = 1e-9;
+const SIDE = 28, LONGEST = 20; // of MNIST's pictures
+const EDGE = 0.4, FAINT = 0.1, TIE = 1e-9;
 
 /** @param {number} n @returns {Ink} */
 const axis = (n) => ({ n, max: new Float64Array(n), sum: new Float64Array(n) });
@@ -14,9 +14,10 @@ const axis = (n) => ({ n, max: new Float64Array(n), sum: new Float64Array(n) });
  * @param {ArrayLike<number>} gray width × height values, row by row, 0 (background) to 255 (ink)
  * @param {number} width
  * @param {number} height
- * @returns {Float64Array | null} 784 values k/255; null when nothing is drawn
+ * @param {number} frame the side of what is made
+ * @returns {Float64Array | null} frame² values k/255; null when nothing is drawn
  */
-export function prepareDrawing(gray, width, height) {
+export function prepareDrawing(gray, width, height, frame) {
   const inRows = axis(height), inColumns = axis(width);
   let peak = 0;
   for (let y = 0, i = 0; y < height; y++) {
@@ -33,20 +34,20 @@ export function prepareDrawing(gray, width, height) {
   if (!(peak >= FAINT * 255)) return null;
 
   const [tall, wide] = [inRows, inColumns].map((ink) => extent(ink, peak)), longest = Math.max(tall.side, wide.side);
-  const rows = grid(inRows, tall, longest), columns = grid(inColumns, wide, longest);
-  const out = new Float64Array(SIDE * SIDE), line = new Float64Array(width);
-  const left = columns.from[0], right = columns.to[SIDE];
-  for (let r = 0; r < SIDE; r++) {
+  const rows = grid(inRows, tall, longest, frame), columns = grid(inColumns, wide, longest, frame);
+  const out = new Float64Array(frame * frame), line = new Float64Array(width);
+  const left = columns.from[0], right = columns.to[frame];
+  for (let r = 0; r < frame; r++) {
     line.fill(0);
     for (let y = rows.from[r]; y < rows.to[r + 1]; y++) {
       if (rows.max[y] === 0) continue;
       const w = weight(rows, r, y);
       for (let x = left, i = y * width + left; x < right; x++, i++) line[x] += w * gray[i];
     }
-    for (let c = 0; c < SIDE; c++) {
+    for (let c = 0; c < frame; c++) {
       let grey = 0;
       for (let x = columns.from[c]; x < columns.to[c + 1]; x++) grey += weight(columns, c, x) * line[x];
-      out[r * SIDE + c] = Math.floor(grey + 0.5 + TIE) / 255;
+      out[r * frame + c] = Math.floor(grey + 0.5 + TIE) / 255;
     }
   }
   return out;
@@ -61,19 +62,21 @@ function extent({ n, max }, peak) {
 }
 
 /**
- * Where each of the 28 cells begins, in pixels of the drawing, and the pixels that it touches.
+ * Where each of the cells of a frame begins, in pixels of the drawing, and the pixels that it touches.
  * @param {Ink} ink
  * @param {{ first: number, side: number }} extent
  * @param {number} longest
+ * @param {number} frame
  * @returns {Grid}
  */
-function grid(ink, { first, side }, longest) {
-  const cells = Math.max(1, Math.floor(side * LONGEST / longest + 0.5)), step = side / cells;
+function grid(ink, { first, side }, longest, frame) {
+  const most = Math.max(1, Math.floor(frame * LONGEST / SIDE + 0.5));
+  const cells = Math.max(1, Math.floor(side * most / longest + 0.5)), step = side / cells;
   let mass = 0, moment = 0;
   for (let j = 0; j < ink.n; j++) { mass += ink.sum[j]; moment += ink.sum[j] * (j + 0.5); }
-  let start = Math.floor(CENTRE + 0.5 - (moment / mass - first) / step + 0.5 + TIE);
-  start = Math.min(Math.max(start, 0), SIDE - cells);
-  const edges = Array.from({ length: SIDE + 1 }, (_, i) => first - start * step + step * i);
+  let start = Math.floor(Math.floor(frame / 2) + 0.5 - (moment / mass - first) / step + 0.5 + TIE);
+  start = Math.min(Math.max(start, 0), frame - cells);
+  const edges = Array.from({ length: frame + 1 }, (_, i) => first - start * step + step * i);
   const within = (/** @type {number} */ edge) => Math.min(Math.max(edge, 0), ink.n);
   const from = edges.map((edge) => within(Math.floor(edge))), to = edges.map((edge) => within(Math.ceil(edge)));
   return { ...ink, step, edges, from, to };

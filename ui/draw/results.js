@@ -1,19 +1,18 @@
 /** Everything that follows from a drawing: prepared input, code, reconstruction, its terms, what a classifier says of it. */
 
-import { argmax, decode, encode, minus, opinion, pearson, picture, read } from "../live/arithmetic.js";
+import { argmax, decode, encode, minus, opinion, pearson, picture, pixels, read } from "../live/arithmetic.js";
 import { classBars } from "../live/bars.js";
 import { announce, find, showReads, write } from "../live/dom.js";
 import { withModel } from "../live/models.js";
 import { paint } from "../live/paint.js";
 import { known, knows } from "../live/parts.js";
 import { anatomy } from "./anatomy.js";
-import { SIDE } from "./prepare.js";
 
 /** @import { Code, Model } from "../live/arithmetic.js" */
 /** @import { Bars, Judge } from "../live/bars.js" */
 /** @import { Notes } from "./anatomy.js" */
 
-/** @typedef {Notes & { model: string, judge: Judge | null }} Data the model's id, and the classifier's */
+/** @typedef {Notes & { model: string, side: number, judge: Judge | null }} Data the model's id, the side of the pictures it reads, the classifier */
 /** @typedef {{ model: Model, x: Float64Array, code: Code, r: number }} Result r: Pearson */
 
 /**
@@ -48,8 +47,9 @@ export function results(root, refresh, open) {
   function show(prepared, settled) {
     if (invite.hidden !== (prepared !== null)) invite.hidden = prepared !== null;
     /** @type {Float64Array | null} */
-    let x = prepared ?? new Float64Array(SIDE * SIDE);
-    if (!model) { paint(input, x); return; }
+    let x = prepared ?? new Float64Array(data.side ** 2);
+    // While another model comes, the picture may be of its size already.
+    if (!model || x.length !== pixels(model)) { paint(input, x); return; }
     // Of a model in parts: everything beside the pad is of the picture that Python answered last.
     const ready = !prepared || knows(model, x);
     root.dataset.waits = `${!ready}`;

@@ -110,13 +110,14 @@ export class Raster {
   }
 
   /**
-   * The 28×28 input: an untouched picture as it is, anything drawn as MNIST would have prepared it; null: nothing.
+   * The input: an untouched picture as it is, anything drawn as MNIST would have prepared it; null: nothing.
    * @param {Strokes} drawn
+   * @param {number} side of the pictures that the model reads
    */
-  input({ base, strokes }) {
+  input({ base, strokes }, side) {
     if (!strokes.length) return base ? fromLevels(base) : null;
     const { gray } = this, pixels = this.context.getImageData(0, 0, RASTER, RASTER).data;
     for (let i = 0; i < gray.length; i++) gray[i] = pixels[4 * i];
-    return prepareDrawing(gray, RASTER, RASTER);
+    return prepareDrawing(gray, RASTER, RASTER, side);
   }
 }

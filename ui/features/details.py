@@ -29,7 +29,7 @@ def nothing_open(stats: FeatureStats | None) -> None:
 
     st.subheader("No feature open", anchor=False)
     st.markdown(
-        "Each tile is one feature: its weights as a 28×28 picture. **Click a tile** to see how often it is "
+        "Each tile is one feature: its weights as a picture. **Click a tile** to see how often it is "
         "active, for which digits and on which images. With the keyboard: tab to the wall, move with the "
         "arrow keys, open with Enter."
     )

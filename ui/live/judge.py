@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sae_core import files
+from sae_core.datasets import dataset_info
 from sae_core.models.forms import InferenceForm, Selection
 from sae_core.store import catalogue
 from ui.base import models
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sae_core.models.classifier import Classifier
 
 
-DEFAULT = "classifier-256"
+DEFAULT, DEFAULT_SIDE = "classifier-256", 28
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,20 @@ class Judge:
     @property
     def names(self) -> list[str]:
         """Of its classes."""
-        return [str(c) for c in range(10)] + ["no digit"] * (self.network.config.classes - 10)
+        return list(catalogue.read(self.name).class_names)
+
+    @property
+    def own(self) -> int:
+        """How many of its classes, the first ones, are those of its data set; after them that of scrambled pictures."""
+        return min(len(self.names), dataset_info(catalogue.read(self.name).training["data"]).n_classes)
 
     @property
     def said(self) -> str:
         """What it is and how good, in a sentence."""
-        for where, m in catalogue.read(self.name).metrics.items():
-            if where.startswith("mnist/test"):
-                n = int(m["n"]) // (2 if self.network.config.classes > 10 else 1)
+        about = catalogue.read(self.name)
+        for where, m in about.metrics.items():
+            if where == f"{about.training['data']}/test":
+                n = int(m["n"]) // (2 if about.training["options"].get("scrambled") else 1)
                 return f"{self.name}: {100 * m['accuracy_digits']:.1f} % right on {where} (n = {n:,})"
         return self.name
 
@@ -60,14 +67,24 @@ class Judge:
 
 
 def judge(model: models.Model) -> Judge | None:
-    """The classifier for a chosen SAE: the one it reads, else the default; None where that is not at hand."""
+    """The classifier for a chosen SAE: the one it reads, else the default one for its pictures' size; None: none."""
     reads = str(model.info.config.get("reads", "pixels")).partition("@")[0]
     same = reads != "pixels"
     try:
-        found = catalogue.read(reads if same else DEFAULT)
+        found = catalogue.read(reads if same else _default(model.side))
     except files.CheckpointError:
         return None
     return Judge(found.name, found.hash, same)
+
+
+def _default(side: int) -> str:
+    """The name of a classifier of pictures of that side. CheckpointError where there is none."""
+    if side == DEFAULT_SIDE:
+        return DEFAULT
+    for found in catalogue.list_checkpoints()[0]:
+        if found.variant == "classifier" and found.side == side:
+            return found.name
+    raise files.CheckpointError(f"there is no classifier of pictures of {side}×{side}")
 
 
 def put_judge(asked: Judge | None) -> None:

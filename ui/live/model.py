@@ -128,13 +128,13 @@ def part(model: models.Model, features: list[int], answer: dict[str, Any] | None
 
 
 def _wanted(model: models.Model, want: dict[str, Any]) -> list[int]:
-    """The features that the picture {"x": base64 of 784 float32} activates, and {"features": those asked for}."""
+    """The features that a picture {"x": base64 of its float32 pixels} activates, and {"features": those asked for}."""
     import torch
 
     x = np.frombuffer(base64.b64decode(want["x"], validate=True), np.float32)
     features, d_sae = [int(f) for f in want["features"][:ASKED]], model.info.config["d_sae"]
-    if x.shape != (784,) or not np.isfinite(x).all():
-        raise ValueError("a picture has 784 finite numbers")
+    if x.shape != (model.side**2,) or not np.isfinite(x).all():
+        raise ValueError(f"a picture has {model.side**2} finite numbers")
     if features and not 0 <= min(features) <= max(features) < d_sae:
         raise ValueError(f"{model.name} has the features 0 to {d_sae - 1}")
     sae = model.sae

@@ -76,13 +76,13 @@ def change_mind(choice: state.Choice, asked: Judge | None) -> None:
 
 
 def _second(choice: state.Choice, asked: Judge) -> int:
-    """The likeliest digit that the classifier does not say already."""
+    """The likeliest class that the classifier does not say already; not that of scrambled pictures."""
     import torch
 
     with torch.no_grad():
         p = asked.network.probabilities(choice.picture.batch)[0]
     best = int(p.argmax())
-    return next(c for c in p[:10].argsort(descending=True).tolist() if c != best)
+    return next(c for c in p[: asked.own].argsort(descending=True).tolist() if c != best)
 
 
 def _find(choice: state.Choice, asked: Judge, key: str) -> None:

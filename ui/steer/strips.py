@@ -149,17 +149,17 @@ def show_numbers(choice: state.Choice, now: Steering) -> None:
             (
                 "Pearson(original, reconstruction)",
                 f"{float(pearson(x, result.x_hat)[0]):.4f}",
-                "Correlation between the 784 pixels of the original and of the picture of decode(untouched code).",
+                "Correlation between the pixels of the original and of the picture of decode(untouched code).",
             ),
             (
                 "Pearson(original, steered)",
                 f"{float(pearson(x, result.steered)[0]):.4f}",
-                "Correlation between the 784 pixels of the original and of the steered picture.",
+                "Correlation between the pixels of the original and of the steered picture.",
             ),
             (
                 "Largest change",
                 f"{float((result.steered - untouched).abs().max()):.4f}",
-                f"max |steered − {called}| over the 784 pixels; ink is from 0 to 1; nothing is clipped here.",
+                f"max |steered − {called}| over all pixels; ink is from 0 to 1; nothing is clipped here.",
             ),
         ):
             st.metric(label, number, help=formula, width="content")
@@ -181,10 +181,12 @@ def _bounds(choice: state.Choice) -> tuple[list[float] | None, list[float] | Non
 
 def _groups(choice: state.Choice) -> dict[str, Any] | None:
     """The features that stand for each class, the first first: {"names": .., "lists": .., "how": ..}."""
+    from sae_core.documents.source import NAMES, SCRAMBLED
+
     increase = _importance(choice.model)
     if increase is not None:
         lists = np.argsort(-increase, axis=1, kind="stable")[:, :_LISTED].tolist()
-        names = [*(str(c) for c in range(10)), "no digit"]
+        names = [*NAMES[:SCRAMBLED], dataset_info("mnist").scrambled]
         how = "importance: what switching it off adds to the squared error of h; experiment 3, mnist/train"
         return {"names": names, "lists": lists, "how": how}
     stats = choice.statistics

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from sae_core.documents.running import Run, by_epoch
+from sae_core.documents.source import SCRAMBLED
 from sae_core.measure import geometry
 from sae_core.measure.importance import importance_of
 from sae_core.measure.lists import overlap, shared_and_distinctive
 from sae_core.measure.metrics import accuracy, batches, validation_loss, with_scrambled
 from sae_core.models.classifier import Classifier, ClassifierConfig, GeneratorConfig
 from sae_core.models.sae import SAE
-from sae_core.pictures.scramble import SCRAMBLED, scramble
+from sae_core.pictures.scramble import scramble
 from sae_core.store.checkpoints import load, load_classifier
 from sae_core.variants.kl import KL, KLConfig
 
@@ -77,7 +78,7 @@ def run(run: Run) -> None:
         note="Ours: digits alone, after the last epoch.",
         **both,
     )
-    x, labels = with_scrambled(run.test.x, run.test.labels)
+    x, labels = with_scrambled(run.test.x, run.test.labels, scrambled=SCRAMBLED)
     mixed = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
     for rho, checkpoint in twos.items():
         sae = load(checkpoint.path)
@@ -198,7 +199,7 @@ def _from_few(run: Run, sae: SAE, classifier: Classifier, found: Any) -> np.ndar
 
     Judged on the rebuilt hidden layer itself, then on the picture that the generator makes of it.
     """
-    x, labels = with_scrambled(run.test.x, run.test.labels)
+    x, labels = with_scrambled(run.test.x, run.test.labels, scrambled=SCRAMBLED)
     order = torch.from_numpy(np.stack([found.order(row) for row in range(SCRAMBLED + 1)]))
     rank = torch.empty_like(order).scatter_(1, order, torch.arange(order.shape[1]).expand_as(order).contiguous())
     right = torch.zeros(2, len(COUNTS), SCRAMBLED + 1)
