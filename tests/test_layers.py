@@ -77,7 +77,7 @@ MAY_IMPORT = {
     "__main__": ["cli"],
 }
 """of the library; a room is a folder or a file of sae_core/"""
-PAGES = ("start", "draw", "features", "steer", "digits", "experiments")
+PAGES = sorted(p.parent.name for p in (ROOT / "ui").glob("*/__init__.py") if p.parent.name not in ("base", "live"))
 UI_MAY_IMPORT = {"base": [], "live": ["base"], **{page: ["live", "base"] for page in PAGES}}
 """of the dashboard: a page's folder knows no other page's"""
 OUTSIDE = {

@@ -9,6 +9,8 @@ import plotly.graph_objects as go
 
 from sae_core.figures.style import BLUE, ORANGE, RATE_COLOURS, axis_of, frame
 
+LONG = 6
+"""letters of a class's name beside an axis"""
 SIZE = {"height": 360, "top": 72}
 LINES = (ORANGE, BLUE, "#009e73", "#cc79a7")
 """of the classes that change most; the others are grey"""
@@ -17,12 +19,17 @@ MIDDLE = "rgb(128,128,128)"
 """is seen on white and on black"""
 
 
+def _short(names: Sequence[str]) -> list[str]:
+    """Names as they fit beside an axis; "–" for a long one, such as "no digit"."""
+    return [name if len(name) <= LONG else "–" for name in names]
+
+
 def confusion(counts: np.ndarray, names: Sequence[str], what: str, where: str) -> go.Figure:
     """Images by label (row) and what the classifier says (column): counts [C, C]; empty rows are left out."""
     n, right = int(counts.sum()), int(np.trace(counts))
     rows = np.flatnonzero(counts.sum(1))
     share = counts[rows] / counts[rows].sum(1, keepdims=True)
-    short = [name if len(name) < 3 else "–" for name in names]
+    short = _short(names)
     y, x = np.nonzero(counts[rows])
     heat = go.Heatmap(
         z=100 * share,
@@ -60,7 +67,7 @@ def changes(mean: np.ndarray, interval: np.ndarray, names: Sequence[str], where:
     """What the edit adds (orange) to each class's probability [C] or takes away (blue), with its interval [C, 2]."""
     percent, ends = 100 * mean, 100 * interval
     bars = go.Bar(
-        x=[name if len(name) < 3 else "–" for name in names],
+        x=_short(names),
         y=percent,
         marker_color=np.where(percent >= 0, ORANGE, BLUE),
         error_y={

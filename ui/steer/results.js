@@ -26,6 +26,7 @@ import { paint } from "../live/paint.js";
 /** @typedef {"error-preserving" | "plain"} Mode */
 /** @typedef {"original" | "reconstruction" | "steered"} Of */
 
+const LONG = 6; // letters of a class's name beside its bar at most
 const FULL = 0.5; // the change that the difference shows in full colour
 
 /** @param {Model} model @param {Float64Array} original @returns {Seen} */
@@ -130,8 +131,9 @@ export function results(root) {
       const place = find(root, `[data-testid=opinion-${of}]`);
       bars[of] = classBars(place, next.names);
       place.setAttribute("aria-label", `Classes of the ${of === "steered" ? "steered picture" : of}`);
+      place.classList.toggle("worded", next.names.some((name) => name.length > 2 && name.length <= LONG));
       for (const name of place.querySelectorAll(".name")) {
-        if (!(name instanceof HTMLElement) || (name.textContent ?? "").length <= 2) continue;
+        if (!(name instanceof HTMLElement) || (name.textContent ?? "").length <= LONG) continue;
         name.title = name.textContent ?? "";
         name.textContent = "–";
       }
