@@ -49,7 +49,7 @@ def images(split: str = "train", n: int = N) -> ImageSet:
 
 
 def train(out: Path, variant: str = "topk", opts: TrainOptions = OPTS, **more: Any) -> tuple[Checkpoint, bool]:
-    Config = registry()[variant].Config
+    Config: Any = registry()[variant].Config
     known = {"k": 3, "dead_after": 40}
     config = Config(d_in=D_IN, d_sae=12, **{k: v for k, v in known.items() if k in Config.__dataclass_fields__})
     measure = [images(), images("test")]
@@ -291,6 +291,7 @@ def cut(name: str, keep: float) -> Callable[[Path], None]:
     return apply
 
 
+TIED = {"d_in": D_IN, "d_sae": 12, "members": 1}
 DAMAGE: list[tuple[str, Callable[[Path], Any]]] = [
     ("cfg.json", lambda p: (p / "cfg.json").unlink()),
     ("cfg.json", cut("cfg.json", 0.5)),
@@ -319,7 +320,6 @@ DAMAGE: list[tuple[str, Callable[[Path], Any]]] = [
     ("sae_weights.safetensors", rewrite(lambda w: w["W_enc"].__setitem__((0, 0), np.nan))),
     ("sae_weights.safetensors", rewrite(lambda w: w["b_dec"].__setitem__(3, np.inf))),
 ]
-TIED = {"d_in": D_IN, "d_sae": 12, "members": 1}
 
 
 @pytest.mark.parametrize(("name", "damage"), DAMAGE, ids=range(len(DAMAGE)))
@@ -484,7 +484,9 @@ def kill_the_command(root: Path) -> dict[str, Any]:
 
     for split in ("train", "test"):
         load_dataset("digits", split)
-    train_or_load.__kwdefaults__["save_every_s"] = 0  # it would be over before the usual 20 s
+    defaults = train_or_load.__kwdefaults__
+    assert defaults is not None
+    defaults["save_every_s"] = 0  # it would be over before the usual 20 s
 
     def command(out: Path) -> None:
         sys.argv = ["sae_core", *ARGS, "--out", str(out)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ def test_a_training_on_scrambled_images_sees_every_picture_twice() -> None:
     assert (training.accesses, training.per_epoch, training.steps) == (12, 3, 6)
     seen = [training._pictures(training._batch(step)) for step in range(3)]
     levels = torch.cat([p[:, 0] for p, _ in seen]) * 8
-    labels = torch.cat([label for _, label in seen])
+    labels = torch.cat([label for _, label in seen if label is not None])
     assert sorted(levels[labels == 10].tolist()) == sorted(levels[labels != 10].tolist()) == [1, 2, 3, 4, 5, 6]
     plain = labels != 10
     assert torch.equal(levels[plain].long() - 1, labels[plain])
@@ -166,7 +167,7 @@ def test_a_classifier_needs_labels() -> None:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a classifier, its generator and an SAE between them."""
     out = tmp_path_factory.mktemp("models")
-    parts = {"measure": [images(), images(60, "test")], "describe": [images()]}
+    parts: dict[str, Any] = {"measure": [images(), images(60, "test")], "describe": [images()]}
     small = {"epochs": 4, "batch_size": 16, "scrambled": True}
 
     def make(name: str, variant: str, config: object, **more: float) -> None:
@@ -283,8 +284,9 @@ def test_every_sae_can_read_a_hidden_layer(trained: Path) -> None:
     classifier, generator = load_network(trained / "c"), load_network(trained / "g")
     x = torch.tensor(images(5).x)
     for name, cls in registry().items():
+        Config: Any = cls.Config
         k = {"k": 3} if "k" in cls.Config.__dataclass_fields__ else {}
-        sae = build(name, cls.Config(d_in=9, d_sae=12, **k))
+        sae = build(name, Config(d_in=9, d_sae=12, **k))
         with pytest.raises(ValueError, match=r"reads \[N, 9\]"):
             sae(sae.read(x))
         sae.attach(classifier, None)  # type: ignore[arg-type]

@@ -22,9 +22,11 @@ def run(notebook: Path) -> tuple[dict[str, Any], list[Any]]:
             continue
         assert not cell["outputs"], "outputs are not kept in the repository"
         body = ast.parse("".join(cell["source"])).body
-        last = body.pop() if isinstance(body[-1], ast.Expr) else None
+        last = body[-1]
+        if isinstance(last, ast.Expr):
+            body.pop()
         exec(compile(ast.Module(body, []), str(notebook), "exec"), space)
-        if last is not None:
+        if isinstance(last, ast.Expr):
             shown.append(eval(compile(ast.Expression(last.value), str(notebook), "eval"), space))
     return space, shown
 

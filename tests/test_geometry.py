@@ -140,7 +140,7 @@ def test_too_few_pairs_have_no_correlation() -> None:
 
 def test_rank_correlation() -> None:
     a, b = np.array([1.0, 5.0, 2.0, 2.0]), np.array([10.0, 4000.0, 30.0, 20.0])
-    ranks_a, ranks_b = [1, 4, 2.5, 2.5], [1, 4, 3, 2]
+    ranks_a, ranks_b = [1.0, 4.0, 2.5, 2.5], [1.0, 4.0, 3.0, 2.0]
     assert geometry.rank_correlation(a, b) == pytest.approx(slow_correlation(ranks_a, ranks_b))
     assert geometry.rank_correlation(a, -np.exp(a)) == pytest.approx(-1)
     assert np.isnan(geometry.rank_correlation(a, np.ones(4)))

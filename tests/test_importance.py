@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ ALL = sorted(registry())
 
 def small(variant: str) -> SAE:
     """A small model of that variant, as it starts."""
-    Config = registry()[variant].Config
+    Config: Any = registry()[variant].Config
     more = {"k": 5} if "k" in Config.__dataclass_fields__ else {}
     return build(variant, Config(d_in=D_IN, d_sae=D_SAE, **more), seed=3).eval()
 

@@ -70,7 +70,8 @@ def test_a_drawing_is_prepared_by_python_and_chosen() -> None:
 
 
 def test_a_drawing_of_a_run_that_was_ended_is_taken_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    at, ended = open_page("pages/1_Draw.py"), []
+    ended: list[bool] = []
+    at = open_page("pages/1_Draw.py")
 
     def interrupted(picture: np.ndarray, frame: int) -> np.ndarray:
         if not ended:  # as Streamlit does when a newer message waits

@@ -79,7 +79,7 @@ def test_every_claim_is_in_the_table(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_contradiction_opens(name: str) -> None:
     for number in NUMBERS[name]:
-        at = _open(name, **{f"contradiction-{number}": True})
+        at = _open(name, None, **{f"contradiction-{number}": True})
         assert not at.exception, (number, at.exception)
         assert not at.info, (number, [i.value for i in at.info])
         words = " ".join(m.value for m in at.markdown)
@@ -119,8 +119,8 @@ def test_it_opens_with_the_first_document_and_remembers_another() -> None:
 )
 def test_a_switch_changes_the_figure(name: str, number: int, key: str, value: str) -> None:
     opened = {f"contradiction-{number}": True}
-    before = _charts(_open(name, **opened))
-    after = _charts(_open(name, **opened, **{f"chosen_contradiction-{number}-{key}": value}))
+    before = _charts(_open(name, None, **opened))
+    after = _charts(_open(name, None, **opened, **{f"chosen_contradiction-{number}-{key}": value}))
     assert len(before) == len(after) and before != after
 
 

@@ -119,7 +119,8 @@ def test_edits_come_back_with_their_picture() -> None:
 
 
 def test_edits_of_a_run_that_was_ended_are_taken_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    at, ended, checked = opened(), [], steer_component._checked
+    ended: list[bool] = []
+    at, checked = opened(), steer_component._checked
 
     def interrupted(value: dict[str, Any], d_sae: int) -> Any:
         if not ended:  # as Streamlit does when a newer message waits
@@ -133,7 +134,8 @@ def test_edits_of_a_run_that_was_ended_are_taken_by_the_next(monkeypatch: pytest
 
 
 def test_a_recipe_of_a_run_that_was_ended_is_taken_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    ended, unpacked = [], recipes.unpack
+    ended: list[bool] = []
+    unpacked = recipes.unpack
 
     def interrupted(text: str) -> Any:
         if not ended:

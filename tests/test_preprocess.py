@@ -65,7 +65,7 @@ def mnist(mnist_dir: Path) -> np.ndarray:
 
 def test_area_weights_by_hand() -> None:
     weights = _area(4, 1.0, 1.5, 28)  # cells [1, 2.5], [2.5, 4], then outside
-    np.testing.assert_allclose(weights[:3] * 1.5, [[0, 1, 0.5, 0], [0, 0, 0.5, 1], [0, 0, 0, 0]])
+    np.testing.assert_allclose(weights[:3] * 1.5, np.array([[0, 1, 0.5, 0], [0, 0, 0.5, 1], [0, 0, 0, 0]]))
     assert _area(4, -2.0, 1.0, 28)[:3].tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
 
 
@@ -127,9 +127,9 @@ def test_refusals() -> None:
     for bad in (nan, np.full((5, 5), np.inf), np.full((5, 5), 255), -np.ones((5, 5))):
         with pytest.raises(PictureError, match="between 0"):
             prepare(bad)
-    for bad in (np.ones(5), np.ones((5, 5, 3)), np.ones((0, 4))):
+    for misshapen in (np.ones(5), np.ones((5, 5, 3)), np.ones((0, 4))):
         with pytest.raises(PictureError, match="height and a width"):
-            prepare(bad)
+            prepare(misshapen)
     assert issubclass(PictureError, ValueError) and issubclass(EmptyPicture, PictureError)
 
 

@@ -140,7 +140,14 @@ def changed(where: str, value: Any) -> Any:
 
 
 OURS = "metadata.sae_core"
-HOSTILE = [
+
+
+def _a_folder(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.mkdir()
+
+
+HOSTILE: list[tuple[Any, ...]] = [
     ("", []),
     ("", "text"),
     ("", None),
@@ -178,7 +185,7 @@ DAMAGE: list[tuple[str, Callable[[Path], object]]] = [
     ("cannot be read", lambda p: p.write_bytes(b"\xff\xfe\0")),
     ("cannot be read", lambda p: p.write_text("[" * 200_000)),
     ("far too large", lambda p: p.write_bytes(b" " * 10_000_001)),
-    ("cannot be read", lambda p: (p.unlink(missing_ok=True), p.mkdir())),
+    ("cannot be read", _a_folder),
 ]
 
 
@@ -202,7 +209,7 @@ def test_metrics_that_do_not_fit_name_the_file(text: str, tmp_path: Path) -> Non
 
 def test_tensors_come_back_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "t.safetensors"
-    wanted = {
+    wanted: dict[str, np.ndarray] = {
         "scalar": np.array(3.5, np.float32),
         "turned": np.arange(6, dtype=np.float32).reshape(2, 3).T,
         "half": np.array([1, 2], np.float16),

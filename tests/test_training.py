@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from sae_core.models.network import Network
 from sae_core.models.sae import SAE
 from sae_core.training.loop import Training, TrainOptions
 from sae_core.variants import build, registry
@@ -19,7 +21,7 @@ ALL = sorted(registry())
 
 
 def small(variant: str, seed: int = 0) -> SAE:
-    Config = registry()[variant].Config
+    Config: Any = registry()[variant].Config
     more = {"k": 4} if "k" in Config.__dataclass_fields__ else {}
     if "dead_after" in Config.__dataclass_fields__:
         more["dead_after"] = 40  # so that the loss that revives has something to do
@@ -34,7 +36,7 @@ def pictures(n: int = 50) -> Tensor:
 OPTS = TrainOptions(epochs=3, batch_size=8, lr=0.01, warmup=0.2, decay_from=0.6, seed=5)
 
 
-def weights(sae: SAE) -> dict[str, Tensor]:
+def weights(sae: Network) -> dict[str, Tensor]:
     return {**{n: p.detach().clone() for n, p in sae.named_parameters()}, **dict(sae.named_buffers())}
 
 
@@ -198,7 +200,7 @@ def test_an_option_names_what_is_wrong(wrong: dict[str, object], says: str) -> N
 @pytest.mark.parametrize("variant", ALL)
 def test_bfloat16_on_a_cpu(variant: str) -> None:
     plain, mixed = small(variant), small(variant)
-    options = {"epochs": 20, "batch_size": 25, "lr": 0.01}
+    options: dict[str, Any] = {"epochs": 20, "batch_size": 25, "lr": 0.01}
     full = list(Training(plain, pictures(), TrainOptions(**options, precision="float32")))[-1]
     half = list(Training(mixed, pictures(), TrainOptions(**options, precision="bfloat16")))[-1]
     assert all(p.dtype == torch.float32 for p in mixed.parameters())
@@ -232,7 +234,7 @@ def test_training_on_cuda(variant: str, precision: str) -> None:
 # ---- dead latents
 
 
-def dying(revival: str, **more: int) -> Training:
+def dying(revival: str, **more: Any) -> Training:
     """A training in which half of the latents are never active unless something is done."""
     config = TopKConfig(d_in=D_IN, d_sae=12, k=2, dead_after=32, aux_weight=1.0)
     sae = build("topk", config, seed=0)
@@ -260,7 +262,7 @@ def test_reinitialised_latents_are_in_the_log_and_come_to_use() -> None:
     count = int(told[0].note.split()[0])
     assert count >= 6 and logs[8].dead == count and told[0].dead == 0
     assert all(log.step % 10 == 0 and log.step <= 0.9 * log.steps for log in told)
-    acts = training.model(pictures()).acts  # type: ignore[attr-defined]
+    acts = training.model(pictures()).acts
     assert int((acts != 0).any(0)[:6].sum()) >= 3
 
 

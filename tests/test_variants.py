@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ ALL = sorted(registry())
 
 def small(variant: str, seed: int = 3) -> SAE:
     """A small model of that variant; of a variant that has k, with k = 5."""
-    Config = registry()[variant].Config
+    Config: Any = registry()[variant].Config
     more = {"k": 5} if "k" in Config.__dataclass_fields__ else {}
     return build(variant, Config(d_in=D_IN, d_sae=D_SAE, **more), seed=seed)
 
@@ -120,7 +120,7 @@ def test_a_selection_keeps_what_it_says() -> None:
         (Selection("threshold", relu=False, thresholds=thresholds), [[0, -1, 2, 0], [0, 0, 0.5, 0]]),
         (Selection("threshold", relu=True, thresholds=thresholds), [[0, 0, 2, 0], [0, 0, 0.5, 0]]),
     ):
-        assert np.array_equal(select(pre_acts), codes), select
+        assert np.array_equal(select(pre_acts), np.array(codes)), select
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -134,6 +134,7 @@ def test_a_selection_in_torch_is_that_in_numpy(by: Literal["topk", "all", "thres
     assert bool((acts < 0).any()) != relu
     pre_acts.requires_grad_()
     select.on(pre_acts).sum().backward()
+    assert pre_acts.grad is not None
     assert torch.equal(pre_acts.grad != 0, acts != 0), "what is kept has the gradient"
     assert torch.equal(select.on(torch.stack([pre_acts, -pre_acts]))[0], acts), "also with a dimension of members"
 
@@ -210,7 +211,7 @@ def test_wrong_input_is_refused_in_words(variant: str) -> None:
         with pytest.raises(ValueError, match="float32"):
             call(good.double())
         with pytest.raises(ValueError, match="torch tensor, not ndarray"):
-            call(good.numpy())
+            call(good.numpy())  # type: ignore[arg-type]
         for bad in (float("nan"), float("inf")):
             with pytest.raises(ValueError, match="NaN or infinite"):
                 call(torch.where(good == good.max(), bad, good))
@@ -276,7 +277,7 @@ def test_the_seed_alone_decides_the_first_weights(variant: str) -> None:
     ],
 )
 def test_a_config_names_what_is_wrong(variant: str, wrong: dict[str, float], says: str) -> None:
-    Config = registry()[variant].Config
+    Config: Any = registry()[variant].Config
     if not set(wrong) <= set(Config.__dataclass_fields__):
         pytest.skip(f"{variant} has no {', '.join(wrong)}")
     with pytest.raises(ValueError, match=says):
@@ -472,7 +473,7 @@ def test_an_ensemble_says_that_a_member_must_be_chosen() -> None:
 # ---- what holds an ensemble together
 
 
-def held(how: str, seed: int = 7, **more: float) -> TiedTopK:
+def held(how: str, seed: int = 7, **more: Any) -> TiedTopK:
     config = TiedTopKConfig(d_in=D_IN, d_sae=D_SAE, k=5, members=3, consistency=how, consistency_warmup=0, **more)
     sae = build("tied_topk", config, seed=seed)
     assert isinstance(sae, TiedTopK)
@@ -545,8 +546,13 @@ def test_consistency_warms_up_as_half_a_cosine() -> None:
 def test_partners_are_looked_for_every_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []
     real = matching.partners
-    monkeypatch.setattr(matching, "partners", lambda units, how: looks.append(int(sae.step)) or real(units, how))
     sae = held("matching", match_every=4)
+
+    def looking(units: Tensor, how: str) -> Tensor:
+        looks.append(int(cast("Tensor", sae.step)))
+        return real(units, how)
+
+    monkeypatch.setattr(matching, "partners", looking)
     for _ in Training(sae, pictures(), TrainOptions(epochs=2, batch_size=8, lr=0.01)):
         pass
     assert looks == [0, 4, 8]
@@ -695,7 +701,7 @@ def test_kl_starts_kaiming_uniform() -> None:
 
 @pytest.mark.parametrize("variant", ["topk", "tied_topk", "batch_topk", "relu_l1"])
 def test_dead_latents_start_anew_from_what_is_reconstructed_worst(variant: str) -> None:
-    Config = registry()[variant].Config
+    Config: Any = registry()[variant].Config
     k = {"k": 3} if "k" in Config.__dataclass_fields__ else {}
     sae, x = build(variant, Config(d_in=D_IN, d_sae=D_SAE, dead_after=10, **k)), pictures()
     sae.start(x)

@@ -95,7 +95,7 @@ def limits(form: InferenceForm, h: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pre = h.astype(float) @ form.W.astype(float) + form.b
     if form.select.by == "topk":
         return pre, np.sort(pre, axis=1)[:, -form.select.k :][:, :1]
-    return pre, np.zeros(1) if form.select.thresholds is None else form.select.thresholds
+    return pre, np.asarray(0 if form.select.thresholds is None else form.select.thresholds)
 
 
 def check(found: dict[str, Any], form: InferenceForm, expected: Expected) -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ from ui.base import models
 from ui.live.model import MOST, part
 
 D_SAE = MOST + 104
-MODELS = {"topk": registry()["topk"].Config(d_sae=D_SAE, k=20), "relu_l1": registry()["relu_l1"].Config(d_sae=D_SAE)}
+CONFIGS: dict[str, Any] = {name: cls.Config for name, cls in registry().items()}
+MODELS = {"topk": CONFIGS["topk"](d_sae=D_SAE, k=20), "relu_l1": CONFIGS["relu_l1"](d_sae=D_SAE)}
 IMAGE = "digits-test-3"
 # Writes down every question to Python and every answer, in the order in which they come.
 LISTEN = f"""() => {{

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from sae_core import load, reference
 from sae_core.steering import asking, sliders
@@ -17,8 +18,6 @@ from tests.browser.waiting import painted, settled
 from ui.base import models
 from ui.live.judge import DEFAULT
 
-playwright = pytest.importorskip("playwright.sync_api")
-Page, Locator, expect = playwright.Page, playwright.Locator, playwright.expect
 IMAGE = "digits-test-3"
 HIDDEN = "exp3-kl-98-rho0.1"
 PIXELS = """canvas => {
@@ -76,10 +75,11 @@ def same_numbers(page: Page) -> None:
         assert python(page, label) == pytest.approx(near, abs=1e-3)
 
 
-def grab(page: Page, slider: Locator, share: float) -> dict[str, Any]:
+def grab(page: Page, slider: Locator, share: float) -> FloatRect:
     """Press on a slider's thumb and drag it to that share of its width, without letting go."""
     slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
+    assert box
     at = slider.evaluate("s => (s.value - s.min) / (s.max - s.min)")
     y = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + 9 + at * (box["width"] - 18), y)
