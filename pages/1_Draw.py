@@ -16,8 +16,8 @@ st.caption("Draw, pick, upload or drop a picture. Your browser follows every str
 pick_picture(choice, is_empty())
 with st.container(gap=None):  # what is invisible takes no place
     put_model(choice.model)
-    asked = ask(choice)
-    draw(choice, asked)
+    classifier = ask(choice)
+    draw(choice, classifier)
 state.follow_feature("draw")
 
 st.subheader("Python's numbers", anchor=False)
@@ -26,7 +26,7 @@ if is_empty():
 else:
     show_measures(choice)
     show_sum(choice)
-    if asked is not None:
-        show_verdict(choice, asked)
+    if classifier is not None:
+        show_verdict(choice, classifier)
     shell.link("pages/3_Steer.py", "Steer this picture", icon=":material/tune:")
     show_nearest(choice)

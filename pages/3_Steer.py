@@ -4,7 +4,7 @@ import streamlit as st
 
 from ui.base import shell, state
 from ui.base.picker import pick_picture
-from ui.live.judge import judge, put_judge
+from ui.live.classifier import classifier_for, put_classifier
 from ui.live.model import put_model
 from ui.steer import panels as steering_panels
 from ui.steer import recipes as recipe_panel
@@ -20,17 +20,17 @@ st.caption(
 )
 pick_picture(choice)
 now = steering(choice)
-asked = judge(choice.model)
+classifier = classifier_for(choice.model)
 with st.container(gap=None):  # what is invisible takes no place
     put_model(choice.model)
-    put_judge(asked)
-strips(choice, now, asked)
+    put_classifier(classifier)
+strips(choice, now, classifier)
 state.follow_feature(KEY)
 
 st.subheader("Python's numbers", anchor=False)
 show_numbers(choice, now)
-steering_panels.opinion(choice, now, asked)
-steering_panels.change_mind(choice, asked)
-steering_panels.over_many(choice, now, asked)
+steering_panels.opinion(choice, now, classifier)
+steering_panels.change_mind(choice, classifier)
+steering_panels.over_many(choice, now, classifier)
 recipe_panel.panel(choice, now)
 shell.link("pages/1_Draw.py", "Draw another picture", icon=":material/draw:")

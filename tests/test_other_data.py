@@ -25,7 +25,7 @@ from tests.test_page_draw import a_seven, sent_to_pad
 from tests.test_page_draw import send as draw
 from tests.test_pages import PAGES, ROOT, open_page
 from ui.base import models
-from ui.live.judge import judge
+from ui.live.classifier import classifier_for
 
 pytestmark = pytest.mark.without_mnist
 SHAPES = '''
@@ -51,7 +51,7 @@ def load(split, data_dir):
     return ImageSet(found.reshape(n, 400).astype(np.float32), labels.astype(np.int64), "shapes", split)
 '''
 NAMES = ["bar", "beam", "cross", "ring", "disc"]
-SAE, JUDGE = "topk-64-k8-shapes", "classifier-400-shapes"
+SAE, READER = "topk-64-k8-shapes", "classifier-400-shapes"
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def here(shapes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_was_trained_has_its_data_sets_size_and_classes(here: Path) -> None:
-    sae, classifier = catalogue.read(SAE), catalogue.read(JUDGE)
+    sae, classifier = catalogue.read(SAE), catalogue.read(READER)
     assert (sae.config["d_in"], sae.side, classifier.side) == (400, 20, 20)
     assert classifier.config["classes"] == 6 and classifier.class_names == (*NAMES, "scrambled")
     assert set(sae.metrics) == {"shapes/train", "shapes/test"}, "the embedded digits have another size"
@@ -90,9 +90,9 @@ def test_what_was_trained_has_its_data_sets_size_and_classes(here: Path) -> None
 
 
 def test_a_scrambled_picture_is_of_the_class_after_the_data_sets_own(here: Path, capsys: pytest.CaptureFixture) -> None:
-    assert cli.main(["evaluate", JUDGE, "--dataset", "shapes", "--split", "train", "--device", "cpu", "--json"]) == 0
+    assert cli.main(["evaluate", READER, "--dataset", "shapes", "--split", "train", "--device", "cpu", "--json"]) == 0
     m = json.loads(capsys.readouterr().out)
-    assert m == pytest.approx(catalogue.read(JUDGE).metrics["shapes/train"], abs=1e-4)
+    assert m == pytest.approx(catalogue.read(READER).metrics["shapes/train"], abs=1e-4)
     assert m["accuracy"] != m["accuracy_digits"]
     few = ["--dataset", "shapes", "--out", str(here), "--device", "cpu"]
     assert cli.main(["train", "classifier", *few, "--classes", "5"]) == 1
@@ -169,8 +169,12 @@ def test_every_page_opens_with_it(page: str, here: Path) -> None:
 
 
 def test_classes_are_called_by_their_names(here: Path) -> None:
-    asked = judge(models.models()[0][SAE])
-    assert asked is not None and (asked.name, asked.names, asked.own) == (JUDGE, [*NAMES, "scrambled"], 5)
+    classifier = classifier_for(models.models()[0][SAE])
+    assert classifier is not None and (classifier.name, classifier.names, classifier.own) == (
+        READER,
+        [*NAMES, "scrambled"],
+        5,
+    )
     at = open_page("pages/3_Steer.py", model=SAE, data="shapes", image="shapes-test-3")
     wanted = next(s for s in at.selectbox if s.label == "The classifier should say")
     assert wanted.options == [*NAMES, "scrambled"] and wanted.value in range(5)

@@ -133,8 +133,8 @@ def test_python_says_how_exact_the_sum_is(model: str) -> None:
 @pytest.mark.parametrize("model", ["topk-1024-k50", "exp3-kl-98-rho0.1"])
 def test_the_verdict_is_the_classifiers(model: str) -> None:
     at = open_page("pages/1_Draw.py", model=model, data="digits", image="digits-test-5")
-    judged = sent_to_pad(at)["judge"]
-    sae, net = load(model), load_classifier(judged["id"].partition("@")[0])
+    classifier = sent_to_pad(at)["classifier"]
+    sae, net = load(model), load_classifier(classifier["id"].partition("@")[0])
     x = torch.from_numpy(np.array(reference.find_picture("digits-test-5").x))[None]
     h = sae.read(x)
     h_hat = sae(h).x_hat
@@ -147,26 +147,26 @@ def test_the_verdict_is_the_classifiers(model: str) -> None:
         assert shown[f"Classifier on the {what}"] == f"{int(row.argmax())}, {100 * float(row.max()):.1f} %"
     table = next(d.value for d in at.dataframe if "reconstruction" in d.value)
     np.testing.assert_allclose(table[["input", "reconstruction"]].to_numpy().T, rows.detach(), atol=1e-6)
-    assert judged["sameLayer"] == layer and "% right on" in judged["said"]
+    assert classifier["sameLayer"] == layer and "% right on" in classifier["said"]
 
 
 def test_without_a_classifier_there_are_no_bars(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.draw.verdict.judge", lambda model: None)
+    monkeypatch.setattr("ui.draw.verdict.classifier_for", lambda model: None)
     at = open_page("pages/1_Draw.py")
     assert not at.exception, at.exception
-    assert sent_to_pad(at)["judge"] is None
+    assert sent_to_pad(at)["classifier"] is None
     assert not [m for m in at.metric if m.label.startswith("Classifier")]
 
 
 def test_a_damaged_classifier_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged(asked: object) -> None:
+    def damaged(classifier: object) -> None:
         raise files.CheckpointError("its weights are damaged.")
 
-    monkeypatch.setattr("ui.draw.verdict.put_judge", damaged)
+    monkeypatch.setattr("ui.draw.verdict.put_classifier", damaged)
     at = open_page("pages/1_Draw.py")
     assert not at.exception, at.exception
     assert any("damaged" in i.value for i in at.info)
-    assert sent_to_pad(at)["judge"] is None
+    assert sent_to_pad(at)["classifier"] is None
 
 
 def question(**want: Any) -> dict[str, Any]:

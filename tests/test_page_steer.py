@@ -20,7 +20,7 @@ from sae_core.steering.recipes import Recipe, pack
 from sae_core.store.checkpoints import load_classifier
 from tests.test_pages import open_page
 from ui.base import models
-from ui.live.judge import DEFAULT, judge
+from ui.live.classifier import DEFAULT, classifier_for
 from ui.steer import strips as steer_component
 
 pytestmark = pytest.mark.without_mnist
@@ -250,11 +250,11 @@ def test_only_some_features() -> None:
     send(at, edits={f: 1.0}, solo=[f, g])
     assert not at.exception, at.exception
     x = torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
-    sae, judge = load("topk-1024-k50"), load_classifier(DEFAULT)
+    sae, classifier = load("topk-1024-k50"), load_classifier(DEFAULT)
     result = steer(sae, x, {f: 1.0}, solo=[f, g])
     assert numbers(at)["L0, edited"] == "2 (was 50)"
     assert numbers(at)["Largest change"] == f"{float((result.steered - x).abs().max()):.4f}"
-    before, after = asking.opinion(sae, judge, x, {f: 1.0}, solo=[f, g])
+    before, after = asking.opinion(sae, classifier, x, {f: 1.0}, solo=[f, g])
     table = next(m.value for m in at.markdown if m.value.startswith("| class"))
     for c, line in enumerate(table.splitlines()[2:]):
         shown = [float(cell.strip(" %")) for cell in line.strip("|").split("|")[1:]]
@@ -264,10 +264,10 @@ def test_only_some_features() -> None:
 
 
 def test_without_the_classifier_the_page_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.live.judge.DEFAULT", "no-such-classifier")
+    monkeypatch.setattr("ui.live.classifier.DEFAULT", "no-such-classifier")
     at = opened()
     assert not at.exception, at.exception
-    assert sent_to_strips(at)["judge"] is None
+    assert sent_to_strips(at)["classifier"] is None
     assert any("not at hand" in i.value for i in at.info)
 
 
@@ -340,11 +340,11 @@ def test_a_scale_multiplies_each_images_own_activation() -> None:
     assert not at.exception, at.exception
     images = load_dataset("digits", "test")
     which = np.sort(np.random.default_rng(0).permutation(len(images))[:1000])
-    asked = judge(models.models()[0]["topk-1024-k50"])
-    assert asked is not None
+    classifier = classifier_for(models.models()[0]["topk-1024-k50"])
+    assert classifier is not None
     by_edit = {
         kind: many.apply_to_many(
-            load("topk-1024-k50"), asked.network, images.x[which], images.labels[which], {f: edit}
+            load("topk-1024-k50"), classifier.network, images.x[which], images.labels[which], {f: edit}
         ).mean_change
         for kind, edit in (("scale", Edit("scale", 2.0)), ("set", 2 * own))
     }

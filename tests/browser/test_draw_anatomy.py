@@ -26,7 +26,7 @@ from tests.browser.test_draw import DRAW, SEVEN, clear, numbers, picture_in_url,
 from tests.browser.waiting import painted, settled
 from ui.base import models, state
 from ui.draw.verdict import probabilities
-from ui.live.judge import judge
+from ui.live.classifier import classifier_for
 
 IMAGE = "digits-test-3"
 HIDDEN = "exp3-kl-98-rho0.1"
@@ -51,7 +51,7 @@ def opened(page: Page, app: str, model: str = state.DEFAULT_MODEL) -> None:
     page.goto(f"{app}/Draw?model={model}&data=digits&image={IMAGE}")
     ready(page)
     page.wait_for_function(f"() => {STATE}.frames?.length > 1")
-    expect(page.get_by_test_id("judged")).to_be_visible()
+    expect(page.get_by_test_id("classified")).to_be_visible()
     settled(page)
 
 
@@ -60,9 +60,9 @@ def python_says(model: str) -> np.ndarray:
     chosen = models.Model(c.name, c.hash, c.path)
     choice = state.Choice(chosen, "digits", None)
     choice.__dict__["picture"] = reference.find_picture(IMAGE)
-    asked = judge(chosen)
-    assert asked is not None
-    return probabilities(choice, asked)
+    classifier = classifier_for(chosen)
+    assert classifier is not None
+    return probabilities(choice, classifier)
 
 
 @pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])

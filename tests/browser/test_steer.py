@@ -16,7 +16,7 @@ from sae_core.steering.recipes import Recipe, pack
 from sae_core.store.checkpoints import load_classifier
 from tests.browser.waiting import painted, settled
 from ui.base import models
-from ui.live.judge import DEFAULT
+from ui.live.classifier import DEFAULT
 
 IMAGE = "digits-test-3"
 HIDDEN = "exp3-kl-98-rho0.1"
@@ -265,8 +265,8 @@ def edits_on(page: Page) -> dict[int, float]:
 
 def by_python(edits: dict[int, float], mode: str, solo: list[int] | None = None, model: str = "topk-1024-k50") -> Any:
     x = torch.from_numpy(np.array(reference.find_picture(IMAGE).x))[None]
-    judge = load_classifier("exp3-classifier" if model == HIDDEN else DEFAULT)
-    return [p[0].numpy() for p in asking.opinion(load(model), judge, x, edits, mode, solo)]
+    classifier = load_classifier("exp3-classifier" if model == HIDDEN else DEFAULT)
+    return [p[0].numpy() for p in asking.opinion(load(model), classifier, x, edits, mode, solo)]
 
 
 def wait_for_bars(page: Page) -> None:

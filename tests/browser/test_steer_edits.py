@@ -25,7 +25,7 @@ from tests.browser.conftest import stops_a_server
 from tests.browser.test_steer import HIDDEN, IMAGE, answered, by_code, edits_on, grab, live, ready, same_numbers
 from tests.browser.waiting import painted, settled
 from ui.base import models
-from ui.live.judge import DEFAULT
+from ui.live.classifier import DEFAULT
 
 PIXEL = "topk-1024-k50"
 RED_BLUE = """canvas => {

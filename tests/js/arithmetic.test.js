@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { argmax, clamp, decode, encode, judge, judgeLayer, magnitude, minus, opinion, pearson, picture, read } from "../../ui/live/arithmetic.js";
+import { argmax, clamp, decode, encode, classify, classifyLayer, magnitude, minus, opinion, pearson, picture, read } from "../../ui/live/arithmetic.js";
 import { f32, f64, layer, small } from "./models.js";
 
 const near = (a, b, by = 1e-12) => assert.ok(Math.abs(a - b) <= by, `${a} is not ${b}`);
@@ -61,14 +61,14 @@ test("a reader and a painter are layers before and after", () => {
 test("a classifier's probabilities by hand", () => {
   const reader = layer(2, 2, "tanh-relu", f32(1, 0, 0, 1), f32(0, 0));
   const net = small({ d_in: 2, d_sae: 2, n: 2, W: f32(1, 0, 0, 1), b: f32(0, Math.log(3)), reader });
-  const [p, q] = judgeLayer(net, f64(0, 0)); // 1 : 3
+  const [p, q] = classifyLayer(net, f64(0, 0)); // 1 : 3
   near(p, 0.25, 1e-7);
   near(p + q, 1);
   // A picture is judged as it is shown, clipped.
-  assert.deepEqual(judge(net, f64(7, -3)), judge(net, f64(1, 0)));
-  assert.deepEqual(opinion(net, true, f64(0, 0), f64(1, 1)), judgeLayer(net, f64(0, 0)));
-  assert.deepEqual(opinion(net, false, f64(0, 0), f64(1, 1)), judge(net, f64(1, 1)));
-  assert.ok(judgeLayer(small({ W: f32(900, 0, 0, 0, 0, 0) }), f64(1, 0)).every(Number.isFinite));
+  assert.deepEqual(classify(net, f64(7, -3)), classify(net, f64(1, 0)));
+  assert.deepEqual(opinion(net, true, f64(0, 0), f64(1, 1)), classifyLayer(net, f64(0, 0)));
+  assert.deepEqual(opinion(net, false, f64(0, 0), f64(1, 1)), classify(net, f64(1, 1)));
+  assert.ok(classifyLayer(small({ W: f32(900, 0, 0, 0, 0, 0) }), f64(1, 0)).every(Number.isFinite));
 });
 
 test("Pearson, and the small ones", () => {

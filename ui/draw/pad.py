@@ -14,8 +14,8 @@ from sae_core.pictures.prepare import SIDE, EmptyPicture, PictureError, prepare,
 from sae_core.pictures.sides import side_of
 from ui.base import state, words
 from ui.live import link
+from ui.live.classifier import LiveClassifier
 from ui.live.component import component
-from ui.live.judge import Judge
 
 _draw = component("draw/pad")
 KEY = "draw"
@@ -110,7 +110,7 @@ def is_empty() -> bool:
     return bool(st.session_state.get("draw_emptied")) and st.session_state.get("chosen_image") is None
 
 
-def draw(choice: state.Choice, asked: Judge | None = None) -> None:
+def draw(choice: state.Choice, classifier: LiveClassifier | None = None) -> None:
     """Mount the pad with the chosen picture and model, and the bars of the classifier that is asked."""
     picture, empty = choice.picture, is_empty()
     key = None if empty else picture.ref
@@ -125,7 +125,7 @@ def draw(choice: state.Choice, asked: Judge | None = None) -> None:
         "model": choice.model.id,
         "side": choice.model.side,
         "picture": {**st.session_state["draw_pad"], "levels": "" if empty else picture.levels},
-        "judge": None if asked is None else asked.data(),
+        "classifier": None if classifier is None else classifier.data(),
     }
     if (stats := choice.statistics) is not None:
         data["frequency"] = np.round(stats.frequency, 4).tolist()

@@ -9,10 +9,10 @@ import { known, knows } from "../live/parts.js";
 import { anatomy } from "./anatomy.js";
 
 /** @import { Code, Model } from "../live/arithmetic.js" */
-/** @import { Bars, Judge } from "../live/bars.js" */
+/** @import { Bars, Classifier } from "../live/bars.js" */
 /** @import { Notes } from "./anatomy.js" */
 
-/** @typedef {Notes & { model: string, side: number, judge: Judge | null }} Data the model's id, the side of the pictures it reads, the classifier */
+/** @typedef {Notes & { model: string, side: number, classifier: Classifier | null }} Data the model's id, the side of the pictures it reads, the classifier */
 /** @typedef {{ model: Model, x: Float64Array, code: Code, r: number }} Result r: Pearson */
 
 /**
@@ -24,7 +24,7 @@ export function results(root, refresh, open) {
   const canvas = (/** @type {string} */ name) => find(root, name, HTMLCanvasElement);
   const input = canvas(".input"), kept = canvas(".kept"), output = canvas(".output"), residual = canvas(".residual");
   const map = canvas(".map"), side = find(root, ".side"), l0 = find(root, ".l0"), correlation = find(root, ".pearson");
-  const invite = find(root, ".invite"), spoken = find(root, ".result"), judged = find(root, ".judged");
+  const invite = find(root, ".invite"), spoken = find(root, ".result"), classified = find(root, ".classified");
   const terms = anatomy(root, refresh, open);
 
   /** @type {Data} */
@@ -78,7 +78,7 @@ export function results(root, refresh, open) {
     if (settled) {
       announce(spoken, prepared ? `${n} features are active, Pearson ${r.toFixed(3)}.${said}` : "The pad is empty.");
     }
-    terms.show(model, { x, h: prepared && h, code, h_hat, kept: shown, settled, asks, names: data.judge?.names ?? [] });
+    terms.show(model, { x, h: prepared && h, code, h_hat, kept: shown, settled, asks, names: data.classifier?.names ?? [] });
     root.dataset.pearson = `${r}`;
     root.dataset.l0 = `${n}`;
     if (settled && ready) root.dataset.active = JSON.stringify(code.index);
@@ -87,12 +87,12 @@ export function results(root, refresh, open) {
 
   /** What the classifier says of what the SAE reads or of its picture; null while there is no classifier. */
   function asking() {
-    const { judge } = data, asked = net;
-    if (!judge || !asked) return null;
-    return (/** @type {Float64Array} */ h, /** @type {Float64Array} */ x) => opinion(asked, judge.sameLayer, h, x);
+    const { classifier } = data, asked = net;
+    if (!classifier || !asked) return null;
+    return (/** @type {Float64Array} */ h, /** @type {Float64Array} */ x) => opinion(asked, classifier.sameLayer, h, x);
   }
   /** @param {Float64Array} p */
-  const best = (p) => `${data.judge?.names[argmax(p)]} with ${(100 * p[argmax(p)]).toFixed(0)} %`;
+  const best = (p) => `${data.classifier?.names[argmax(p)]} with ${(100 * p[argmax(p)]).toFixed(0)} %`;
 
   /** All latents in index order, line by line. @param {Model} model @param {Code} code */
   function showMap(model, { index, value }) {
@@ -118,21 +118,21 @@ export function results(root, refresh, open) {
 
   /** @param {Data} next */
   function update(next) {
-    const before = data?.judge?.id;
+    const before = data?.classifier?.id;
     data = next;
     theme();
     cancel();
     if (model?.id !== data.model) model = result = null;
     cancel = withModel(data.model, (found) => { model = found; showReads(root, model); refresh(); });
-    const { judge } = data;
-    judged.hidden = !judge;
-    if (before === judge?.id) return;
+    const { classifier } = data;
+    classified.hidden = !classifier;
+    if (before === classifier?.id) return;
     forget();
     net = null;
-    if (!judge) return;
-    bars = { input: classBars(find(root, ".says-input"), judge.names), output: classBars(find(root, ".says-output"), judge.names) };
-    find(root, ".said").textContent = judge.said;
-    forget = withModel(judge.id, (found) => { net = found; refresh(); });
+    if (!classifier) return;
+    bars = { input: classBars(find(root, ".says-input"), classifier.names), output: classBars(find(root, ".says-output"), classifier.names) };
+    find(root, ".said").textContent = classifier.said;
+    forget = withModel(classifier.id, (found) => { net = found; refresh(); });
   }
 
   return {

@@ -8,24 +8,24 @@ import streamlit as st
 
 from sae_core.files import CheckpointError
 from ui.base import state
-from ui.live.judge import Judge, judge, put_judge
+from ui.live.classifier import LiveClassifier, classifier_for, put_classifier
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-def ask(choice: state.Choice) -> Judge | None:
+def ask(choice: state.Choice) -> LiveClassifier | None:
     """The classifier for this page, put into it; None, said in words where it is damaged, when there is none."""
-    asked = judge(choice.model)
+    classifier = classifier_for(choice.model)
     try:
-        put_judge(asked)
+        put_classifier(classifier)
     except CheckpointError as e:
         st.info(str(e), icon=":material/info:")
         return None
-    return asked
+    return classifier
 
 
-def probabilities(choice: state.Choice, asked: Judge) -> np.ndarray:
+def probabilities(choice: state.Choice, classifier: LiveClassifier) -> np.ndarray:
     """[2, classes]: what the classifier says of the chosen picture, and of its reconstruction as it is shown.
 
     The classifier whose hidden layer the SAE reads is asked of that layer and of its reconstruction.
@@ -37,24 +37,24 @@ def probabilities(choice: state.Choice, asked: Judge) -> np.ndarray:
     sae = choice.model.sae
     with torch.no_grad():
         h = sae.read(choice.picture.batch)
-        return logits_of(sae, asked.network, torch.cat([h, sae(h).x_hat])).softmax(-1).numpy()
+        return logits_of(sae, classifier.network, torch.cat([h, sae(h).x_hat])).softmax(-1).numpy()
 
 
-def show_verdict(choice: state.Choice, asked: Judge) -> None:
+def show_verdict(choice: state.Choice, classifier: LiveClassifier) -> None:
     """The classifier's most likely class of input and reconstruction, and all of its probabilities as a table."""
-    p = probabilities(choice, asked)
+    p = probabilities(choice, classifier)
     with st.container(horizontal=True, gap="large"):
         for row, what in zip(p, ("input", "reconstruction"), strict=True):
             c = int(row.argmax())
             st.metric(
                 f"Classifier on the {what}",
-                f"{asked.names[c]}, {100 * row[c]:.1f} %",
+                f"{classifier.names[c]}, {100 * row[c]:.1f} %",
                 help=f"Its most likely class of the {what}, and the probability (softmax of its logits).",
                 width="content",
             )
-    st.caption(asked.said)
+    st.caption(classifier.said)
     with st.expander("The classifier's probabilities as a table"):
-        columns = {"class": asked.names, "input": p[0].tolist(), "reconstruction": p[1].tolist()}
+        columns = {"class": classifier.names, "input": p[0].tolist(), "reconstruction": p[1].tolist()}
         shown = st.column_config.NumberColumn(format="%.4f")
         st.dataframe(columns, hide_index=True, width=360, column_config={"input": shown, "reconstruction": shown})
 

@@ -165,7 +165,7 @@ export function decode(model, { index, value }, bias = true) {
  * @param {Model} net
  * @param {Float64Array} h
  */
-export function judgeLayer(net, h) {
+export function classifyLayer(net, h) {
   const out = affine(h, net.W, net.b), top = out[argmax(out)];
   let sum = 0;
   for (let c = 0; c < out.length; c++) sum += out[c] = Math.exp(out[c] - top);
@@ -173,7 +173,7 @@ export function judgeLayer(net, h) {
 }
 
 /** The same from a picture; the classifier sees what is shown. @param {Model} net @param {Float64Array} x */
-export const judge = (net, x) => judgeLayer(net, read(net, x.map((v) => clamp(v, 0, 1))));
+export const classify = (net, x) => classifyLayer(net, read(net, x.map((v) => clamp(v, 0, 1))));
 
 /**
  * What a classifier says of h, where the SAE reads its own layer (then h may be edited), or else of the picture x.
@@ -182,7 +182,7 @@ export const judge = (net, x) => judgeLayer(net, read(net, x.map((v) => clamp(v,
  * @param {Float64Array} h
  * @param {Float64Array} x
  */
-export const opinion = (net, sameLayer, h, x) => (sameLayer ? judgeLayer(net, h) : judge(net, x));
+export const opinion = (net, sameLayer, h, x) => (sameLayer ? classifyLayer(net, h) : classify(net, x));
 
 /** The correlation of two vectors; 0 where one of them does not vary. @param {ArrayLike<number>} a @param {ArrayLike<number>} b */
 export function pearson(a, b) {

@@ -5,7 +5,7 @@ import { find, write } from "./dom.js";
 
 /**
  * A classifier, as Python names it: where `sameLayer`, the SAE reads its hidden layer; said: what it is and how good.
- * @typedef {{ id: string, names: string[], sameLayer: boolean, said: string }} Judge
+ * @typedef {{ id: string, names: string[], sameLayer: boolean, said: string }} Classifier
  */
 
 /** @typedef {(p: ArrayLike<number> | null, before?: ArrayLike<number> | null) => void} Bars paints them; null: nothing yet */

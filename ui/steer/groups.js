@@ -4,12 +4,12 @@ import { argmax, clamp, decode, picture } from "../live/arithmetic.js";
 import { find } from "../live/dom.js";
 import { picked } from "../live/picks.js";
 
-/** @import { Judge } from "../live/bars.js" */
+/** @import { Classifier } from "../live/bars.js" */
 /** @import { Kept } from "./kept.js" */
 /** @import { results, Seen } from "./results.js" */
 
 /** @typedef {{ names: string[], lists: number[][], how: string }} Groups of each class, its features in a ranking `how` */
-/** @typedef {{ model: string, groups: Groups | null, judge: Judge | null }} Data */
+/** @typedef {{ model: string, groups: Groups | null, classifier: Classifier | null }} Data */
 /** @typedef {ReturnType<typeof results>} Results */
 
 const PICKED = "picked", EFFECT = "effect"; // beside the classes, by number: picked on the wall; the picture's own, by effect
@@ -71,7 +71,7 @@ export function groups(root, results, again) {
     const group = chosen(), picks = picked(data.model).length;
     which.value = mine.group;
     most.value = `${mine.n}`;
-    box.hidden = !data.groups && !picks && !data.judge;
+    box.hidden = !data.groups && !picks && !data.classifier;
     only.hidden = group === null;
     mostBox.hidden = !data.groups || mine.group === PICKED;
     if (group === null) return;
@@ -86,11 +86,11 @@ export function groups(root, results, again) {
     mine = edits;
     const picks = picked(data.model).length, names = data.groups?.names ?? [];
     if (mine.group === PICKED ? !picks : !own() && !data.groups?.lists[+mine.group]) mine.group = "";
-    const text = `${names.join("\n")} ${picks} ${Boolean(data.judge)}`;
+    const text = `${names.join("\n")} ${picks} ${Boolean(data.classifier)}`;
     if (text === listed) return;
     listed = text;
     which.replaceChildren(new Option("everything this picture uses", ""),
-      ...(data.judge ? [new Option("the same, by effect on the classifier", EFFECT)] : []),
+      ...(data.classifier ? [new Option("the same, by effect on the classifier", EFFECT)] : []),
       ...names.map((name, c) => new Option(`top features of ${name}`, `${c}`)),
       ...(picks ? [new Option(`picked on the wall (${picks})`, PICKED)] : []));
     which.value = mine.group;

@@ -10,7 +10,7 @@ import streamlit as st
 from sae_core.steering.edits import Steering
 from ui.base import state, words
 from ui.base.widgets import chart
-from ui.live.judge import Judge
+from ui.live.classifier import LiveClassifier
 from ui.steer.strips import set_edits, steering
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ TRIALS = 100
 """random edits of the control"""
 
 
-def opinion(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
+def opinion(choice: state.Choice, now: Steering, classifier: LiveClassifier | None) -> None:
     """The probability of each class before and after the edits, as Python computes them."""
-    if asked is None:
+    if classifier is None:
         st.info("The classifier is not at hand, so nothing is said of classes here.", icon=":material/info:")
         return
     from sae_core.steering import asking
 
-    p = asking.opinion(choice.model.sae, asked.network, choice.picture.batch, now.meant, now.mode, now.solo)
+    p = asking.opinion(choice.model.sae, classifier.network, choice.picture.batch, now.meant, now.mode, now.solo)
     before, after = (q[0].tolist() for q in p)
-    best, names = int(np.argmax(after)), asked.names
+    best, names = int(np.argmax(after)), classifier.names
     was = int(np.argmax(before))
     st.markdown(
         f"The classifier says **{names[best]}** ({100 * after[best]:.1f} %)"
@@ -43,14 +43,14 @@ def opinion(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
         for name, b, a in zip(names, before, after, strict=True):
             lines.append(f"| {name} | {100 * b:.2f} % | {100 * a:.2f} % | {100 * (a - b):+.2f} |")
         st.markdown("\n".join(lines))
-        seen = "the hidden layer itself" if asked.same_layer else "the picture as shown, clipped to [0, 1]"
-        st.caption(f"Softmax of its logits on {seen}. Before: the same mode with nothing edited. {asked.said}")
+        seen = "the hidden layer itself" if classifier.same_layer else "the picture as shown, clipped to [0, 1]"
+        st.caption(f"Softmax of its logits on {seen}. Before: the same mode with nothing edited. {classifier.said}")
 
 
-def change_mind(choice: state.Choice, asked: Judge | None) -> None:
+def change_mind(choice: state.Choice, classifier: LiveClassifier | None) -> None:
     """Few edits after which the classifier says what a person wants, and how often random ones do as well."""
     st.subheader("Change its mind", anchor=False)
-    if asked is None:
+    if classifier is None:
         st.caption("This needs the classifier, which is not at hand.")
         return
     st.caption(
@@ -64,41 +64,41 @@ def change_mind(choice: state.Choice, asked: Judge | None) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.selectbox(
             "The classifier should say",
-            range(len(asked.names)),
-            index=_second(choice, asked),
-            format_func=lambda c: asked.names[c],
+            range(len(classifier.names)),
+            index=_second(choice, classifier),
+            format_func=lambda c: classifier.names[c],
             key=key,
             width=190,
         )
-        st.button("Find edits", key="find_edits", on_click=_find, args=(choice, asked, key))
+        st.button("Find edits", key="find_edits", on_click=_find, args=(choice, classifier, key))
     if found is not None and found["place"] == place:
-        _mind(found["result"], found["random"], asked.names, found["target"], found["mode"])
+        _mind(found["result"], found["random"], classifier.names, found["target"], found["mode"])
 
 
-def _second(choice: state.Choice, asked: Judge) -> int:
+def _second(choice: state.Choice, classifier: LiveClassifier) -> int:
     """The likeliest class that the classifier does not say already; not that of scrambled pictures."""
     import torch
 
     with torch.no_grad():
-        p = asked.network.probabilities(choice.picture.batch)[0]
+        p = classifier.network.probabilities(choice.picture.batch)[0]
     best = int(p.argmax())
-    return next(c for c in p[: asked.own].argsort(descending=True).tolist() if c != best)
+    return next(c for c in p[: classifier.own].argsort(descending=True).tolist() if c != best)
 
 
-def _find(choice: state.Choice, asked: Judge, key: str) -> None:
+def _find(choice: state.Choice, classifier: LiveClassifier, key: str) -> None:
     import torch
 
     from sae_core.steering import mind
 
     now, target = steering(choice), int(st.session_state[key])  # takes what the browser just sent
     sae, x, stats = choice.model.sae, choice.picture.batch[0], choice.statistics
-    found = mind.change_mind(sae, asked.network, x, target, mode=now.mode, stats=stats)
+    found = mind.change_mind(sae, classifier.network, x, target, mode=now.mode, stats=stats)
     generator = torch.Generator().manual_seed(0)
     random = None
     if found.edits:
         n = len(found.edits)
         random = mind.random_edits(
-            sae, asked.network, x, target, n, generator, mode=now.mode, stats=stats, trials=TRIALS
+            sae, classifier.network, x, target, n, generator, mode=now.mode, stats=stats, trials=TRIALS
         )
     place = (choice.model.id, choice.picture.ref)
     st.session_state["mind"] = {
@@ -147,10 +147,10 @@ def _mind(found: MindChange, random: float | None, names: list[str], target: int
         )
 
 
-def over_many(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
+def over_many(choice: state.Choice, now: Steering, classifier: LiveClassifier | None) -> None:
     """The same edit of many images: what the classifier says of them then."""
     st.subheader("Over many images", anchor=False)
-    if asked is None:
+    if classifier is None:
         st.caption("This needs the classifier, which is not at hand.")
         return
     if now.untouched:
@@ -160,10 +160,10 @@ def over_many(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
         f"The same edit of up to {IMAGES:,} test images of {choice.data}: each edited feature is set to the value of "
         "its strip, whatever it was on that image; one that is scaled (×) is scaled there from its own activation."
     )
-    wanted = (choice.model.id, choice.data, asked.id, tuple(sorted(now.meant.items())), now.mode, now.alone)
+    wanted = (choice.model.id, choice.data, classifier.id, tuple(sorted(now.meant.items())), now.mode, now.alone)
     if st.button("Measure", key="measure_many", icon=":material/query_stats:"):
         with words.explained(), st.spinner("Measuring …"):
-            st.session_state["many"] = (wanted, *_measure(choice, now, asked))
+            st.session_state["many"] = (wanted, *_measure(choice, now, classifier))
     kept = st.session_state.get("many")
     if kept is None:
         return
@@ -173,7 +173,7 @@ def over_many(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
     from sae_core.figures import steering as figures
 
     _, found, where = kept
-    names = asked.names
+    names = classifier.names
     for row in (
         {
             "many-before": figures.confusion(found.confusion_before, names, "Before", where),
@@ -193,12 +193,12 @@ def over_many(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
     )
 
 
-def _measure(choice: state.Choice, now: Steering, asked: Judge) -> tuple[Any, str]:
+def _measure(choice: state.Choice, now: Steering, classifier: LiveClassifier) -> tuple[Any, str]:
     from sae_core.steering.many import apply_to_many
 
     images = choice.images("test")
     which = np.sort(np.random.default_rng(0).permutation(len(images))[:IMAGES])
     x, labels = images.x[which], images.labels[which]
-    found = apply_to_many(choice.model.sae, asked.network, x, labels, now.meant, now.mode, now.solo)
+    found = apply_to_many(choice.model.sae, classifier.network, x, labels, now.meant, now.mode, now.solo)
     drawn = " (drawn with seed 0)" if len(which) < len(images) else ""
     return found, f"{images.name}/{images.split}{drawn}"

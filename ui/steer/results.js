@@ -8,7 +8,7 @@ import { withModel } from "../live/models.js";
 import { paint } from "../live/paint.js";
 
 /** @import { Code, Model } from "../live/arithmetic.js" */
-/** @import { Bars, Judge } from "../live/bars.js" */
+/** @import { Bars, Classifier } from "../live/bars.js" */
 /** @import { Edits } from "./edits.js" */
 
 /**
@@ -48,8 +48,8 @@ export function results(root) {
 
   /** @type {Seen | null} */
   let seen = null;
-  /** @type {Judge | null} */
-  let judge = null;
+  /** @type {Classifier | null} */
+  let classifier = null;
   /** @type {Model | null} the classifier */
   let net = null;
   /** @type {string | null} */
@@ -87,17 +87,17 @@ export function results(root) {
     Object.assign(root.dataset, { l0, pearson: seen.r, pearsonSteered: correlation, change: largest, edits: mine.edits.size });
     root.dataset.solo = mine.solo ? `${mine.solo.size}` : "";
     const p = asks(h_now, made);
-    if (!opinions || !judge || !p) return;
+    if (!opinions || !classifier || !p) return;
     bars.steered?.(p, mine.touched ? opinions[plain ? "reconstruction" : "original"] : null);
     write(saysOfSteered, short(p));
     const best = argmax(p);
-    announce(spoken, mine.touched ? `The classifier says ${judge.names[best]} with ${(100 * p[best]).toFixed(0)} %; largest change ${largest.toFixed(2)}.` : "");
+    announce(spoken, mine.touched ? `The classifier says ${classifier.names[best]} with ${(100 * p[best]).toFixed(0)} %; largest change ${largest.toFixed(2)}.` : "");
   }
 
   /** What the classifier says; null while there is none. @param {Float64Array} h @param {Float64Array} x its picture */
-  const asks = (h, x) => (net && judge ? opinion(net, judge.sameLayer, h, x) : null);
+  const asks = (h, x) => (net && classifier ? opinion(net, classifier.sameLayer, h, x) : null);
   /** @param {Float64Array} p */
-  const short = (p) => `${judge?.names[argmax(p)]} · ${(100 * p[argmax(p)]).toFixed(1)} %`;
+  const short = (p) => `${classifier?.names[argmax(p)]} · ${(100 * p[argmax(p)]).toFixed(1)} %`;
 
   /** What the classifier says of the untouched picture. */
   function weigh() {
@@ -112,12 +112,12 @@ export function results(root) {
 
   /**
    * Ask that classifier, which may be another one than before.
-   * @param {Judge | null} next
+   * @param {Classifier | null} next
    * @param {() => void} heard called when it is here
    */
   function ask(next, heard) {
     const id = next ? `${next.id} ${next.sameLayer}` : null;
-    judge = next;
+    classifier = next;
     if (id === asked) return;
     asked = id;
     drop();
@@ -125,7 +125,7 @@ export function results(root) {
     opinionBox.hidden = find(root, ".others").hidden = !next;
     for (const element of root.querySelectorAll(".says")) element.textContent = "";
     if (!next) return;
-    find(root, ".judge").textContent = opinionBox.title = next.said;
+    find(root, ".about").textContent = opinionBox.title = next.said;
     bars = {};
     for (const of of /** @type {Of[]} */ (["original", "reconstruction", "steered"])) {
       const place = find(root, `[data-testid=opinion-${of}]`);
@@ -162,7 +162,7 @@ export function results(root) {
       `Model ${name.split("@")[0]}, ${mode} mode, L0 ${seen.code.index.length} → ${root.dataset.l0}, Pearson(original, reconstruction) ${seen.r.toFixed(4)}, ` +
         `(original, steered) ${Number(root.dataset.pearsonSteered).toFixed(4)}.`,
       `Edits: ${edits}${mine.solo ? `; only ${mine.solo.size} features on` : ""}.`,
-      ...(opinions && judge ? [`Below the pictures: the classifier's class and its probability. ${judge.said}`] : []),
+      ...(opinions && classifier ? [`Below the pictures: the classifier's class and its probability. ${classifier.said}`] : []),
     ], FULL), "steered.svg", "image/svg+xml");
   }
 

@@ -252,7 +252,7 @@ export default mounting(".steer", (root) => {
     }
     if (verdict === "passed") mine.past.push(given);
     for (const radio of modes) radio.checked = radio.value === common.mode;
-    shown.ask(data.judge, () => {
+    shown.ask(data.classifier, () => {
       which.label();
       if (which.asks) lay();
       frame();

@@ -20,7 +20,7 @@ from ui.live.component import component
 
 if TYPE_CHECKING:
     from sae_core.steering.edits import Edit
-    from ui.live.judge import Judge
+    from ui.live.classifier import LiveClassifier
 
 
 _steer = component("steer/strips")
@@ -103,7 +103,7 @@ def _checked(value: dict[str, Any], d_sae: int) -> Steering:
     return Steering(edits, rules, added, value["mode"], solo)
 
 
-def strips(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
+def strips(choice: state.Choice, now: Steering, classifier: LiveClassifier | None) -> None:
     """Mount the strips for the chosen picture and model, with what the classifier says."""
     from sae_core.steering.edits import REACH
 
@@ -119,7 +119,7 @@ def strips(choice: state.Choice, now: Steering, asked: Judge | None) -> None:
         "note": note,
         "reach": REACH,
         "feature": choice.feature,
-        "judge": None if asked is None else asked.data(),
+        "classifier": None if classifier is None else classifier.data(),
         "groups": _groups(choice),
         **asdict(now),
     }

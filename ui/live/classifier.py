@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sae_core import files
-from sae_core.datasets import dataset_info
+from sae_core.datasets import dataset_info, dataset_names
 from sae_core.models.forms import InferenceForm, Selection
 from sae_core.store import catalogue
 from ui.base import models
@@ -23,7 +23,7 @@ DEFAULT, DEFAULT_SIDE = "classifier-256", 28
 
 
 @dataclass(frozen=True)
-class Judge:
+class LiveClassifier:
     """The classifier that a page asks."""
 
     name: str
@@ -49,7 +49,8 @@ class Judge:
     @property
     def own(self) -> int:
         """How many of its classes, the first ones, are those of its data set; after them that of scrambled pictures."""
-        return min(len(self.names), dataset_info(catalogue.read(self.name).training["data"]).n_classes)
+        data = catalogue.read(self.name).training["data"]
+        return min(len(self.names), dataset_info(data).n_classes if data in dataset_names() else len(self.names))
 
     @property
     def said(self) -> str:
@@ -66,7 +67,7 @@ class Judge:
         return {"id": self.id, "names": self.names, "sameLayer": self.same_layer, "said": self.said}
 
 
-def judge(model: models.Model) -> Judge | None:
+def classifier_for(model: models.Model) -> LiveClassifier | None:
     """The classifier for a chosen SAE: the one it reads, else the default one for its pictures' size; None: none."""
     reads = str(model.info.config.get("reads", "pixels")).partition("@")[0]
     same = reads != "pixels"
@@ -74,7 +75,7 @@ def judge(model: models.Model) -> Judge | None:
         found = catalogue.read(reads if same else _default(model.side))
     except files.CheckpointError:
         return None
-    return Judge(found.name, found.hash, same)
+    return LiveClassifier(found.name, found.hash, same)
 
 
 def _default(side: int) -> str:
@@ -87,10 +88,10 @@ def _default(side: int) -> str:
     raise files.CheckpointError(f"there is no classifier of pictures of {side}×{side}")
 
 
-def put_judge(asked: Judge | None) -> None:
+def put_classifier(classifier: LiveClassifier | None) -> None:
     """Make the classifier known to the page under its id; draws nothing."""
-    if asked is not None:
-        mount(asked.id, _packed(asked))
+    if classifier is not None:
+        mount(classifier.id, _packed(classifier))
 
 
 @shared(4)
@@ -101,12 +102,12 @@ def _load(name: str, hash: str) -> Classifier:
 
 
 @shared(4)
-def _packed(asked: Judge) -> bytes:
+def _packed(classifier: LiveClassifier) -> bytes:
     """The classifier as a model of the engine that reads its own hidden layer and whose latents are the logits."""
     from sae_core.models.network import to_numpy
 
-    net = asked.network
+    net = classifier.network
     W, b = to_numpy(net.W_out), to_numpy(net.b_out)
     nothing = np.zeros_like(W.T)
     form = InferenceForm(W, b, nothing, nothing[0], Selection("all", relu=False), reader=net.layer())
-    return pack(form, asked.id, shown=False)
+    return pack(form, classifier.id, shown=False)
