@@ -100,7 +100,7 @@ def test_a_scrambled_picture_is_of_the_class_after_the_data_sets_own(here: Path,
 
 
 def test_its_features_are_described_and_shown(here: Path) -> None:
-    stats = models.models()[0][SAE].stats("shapes")
+    stats = models.listed()[0][SAE].stats("shapes")
     assert stats.class_rates.shape == (64, 5) and stats.mean_picture.shape == (64, 400)
     lists = key_features(stats, "lift")
     assert len(lists) == 5 and all(len(one) for one in lists)
@@ -169,7 +169,7 @@ def test_every_page_opens_with_it(page: str, here: Path) -> None:
 
 
 def test_classes_are_called_by_their_names(here: Path) -> None:
-    classifier = classifier_for(models.models()[0][SAE])
+    classifier = classifier_for(models.listed()[0][SAE])
     assert classifier is not None and (classifier.name, classifier.names, classifier.own) == (
         READER,
         [*NAMES, "scrambled"],

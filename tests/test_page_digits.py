@@ -136,7 +136,7 @@ def _choose(at: AppTest, key: str, value: str) -> AppTest:
 def test_the_ranking_switch_changes_the_order() -> None:
     at = _choose(_open(over="mnist"), "digit", "7")
     assert not at.exception, at.exception
-    stats = models.models()[0][MODEL].stats("mnist")
+    stats = models.listed()[0][MODEL].stats("mnist")
     rates = stats.class_rates.astype(np.float64)
     enough = np.flatnonzero(rates[:, 7] * stats.class_n[7] >= max(FEW, KEY_SHARE * stats.class_n[7]))
     lift = rates[enough, 7] / stats.frequency[enough]
@@ -167,7 +167,7 @@ def test_the_digit_stays_on_other_pages() -> None:
 def test_distinctive_features_are_in_no_other_list() -> None:
     at = _open(over="mnist")
     table = at.dataframe[0].value
-    stats = models.models()[0][MODEL].stats("mnist")
+    stats = models.listed()[0][MODEL].stats("mnist")
     first = [set(o[:30].tolist()) for o in key_features(stats, "lift")]
     for c, text in enumerate(table["features"]):
         own = {int(f.strip("# ")) for f in text.split(",")} if text else set()
@@ -193,7 +193,7 @@ def test_images_in_order_and_page_by_page() -> None:
 def test_the_worst_reconstructed_come_first() -> None:
     at = _open(chosen_digit="4", chosen_images_order="worst")
     assert not at.exception, at.exception
-    images, sae = load_dataset("digits", "test"), models.models()[0][MODEL].sae
+    images, sae = load_dataset("digits", "test"), models.listed()[0][MODEL].sae
     of_it = np.flatnonzero(images.labels == 4)
     x = torch.from_numpy(images.x[of_it])
     r = pearson(x, sae(x).x_hat).numpy()

@@ -176,7 +176,7 @@ def question(**want: Any) -> dict[str, Any]:
 
 
 def test_a_question_for_parts_of_a_model_is_answered_with_what_the_picture_needs() -> None:
-    model = models.models()[0][state.DEFAULT_MODEL]
+    model = models.listed()[0][state.DEFAULT_MODEL]
     x = torch.tensor(reference.find_picture("digits-test-3").x)[None]
     active = set(model.sae.encode(x)[0].nonzero()[:, 0].tolist())
     other = next(f for f in range(1024) if f not in active)
@@ -196,4 +196,4 @@ def test_a_question_for_parts_of_a_model_is_answered_with_what_the_picture_needs
 )
 def test_a_hostile_question_is_refused(want: dict[str, Any]) -> None:
     with pytest.raises((ValueError, binascii.Error)):
-        _wanted(models.models()[0][state.DEFAULT_MODEL], question(**want))
+        _wanted(models.listed()[0][state.DEFAULT_MODEL], question(**want))

@@ -196,13 +196,13 @@ def test_hostile_edits_change_nothing(edits: dict[str, Any]) -> None:
 
 
 def test_edits_of_another_model_are_held_against_that_model() -> None:
-    model, at = models.models()[0]["exp3-kl-98-rho0.1"], opened()
+    model, at = models.listed()[0]["exp3-kl-98-rho0.1"], opened()
     send(at, model=model.id, edits={500: 1})
     assert any("there is no feature 500: this SAE has 0 to 97" in w.value for w in at.warning)
     at.session_state["chosen_model"] = model.name
     assert not at.run().exception, at.exception
     assert sent_to_strips(at)["model"] == model.id and sent_to_strips(at)["edits"] == {}
-    send(at, model=models.models()[0]["topk-1024-k50"].id, edits={500: 1})
+    send(at, model=models.listed()[0]["topk-1024-k50"].id, edits={500: 1})
     assert not at.warning
     at.session_state["chosen_model"] = "topk-1024-k50"
     assert sent_to_strips(at.run())["edits"] == {"500": 1.0}
@@ -340,7 +340,7 @@ def test_a_scale_multiplies_each_images_own_activation() -> None:
     assert not at.exception, at.exception
     images = load_dataset("digits", "test")
     which = np.sort(np.random.default_rng(0).permutation(len(images))[:1000])
-    classifier = classifier_for(models.models()[0]["topk-1024-k50"])
+    classifier = classifier_for(models.listed()[0]["topk-1024-k50"])
     assert classifier is not None
     by_edit = {
         kind: many.apply_to_many(
@@ -367,7 +367,7 @@ def test_a_rule_that_is_none_is_refused(rules: dict[int, Any]) -> None:
 
 
 def recipe(edits: Edits, **more: Any) -> Recipe:
-    model = models.models()[0]["topk-1024-k50"]
+    model = models.listed()[0]["topk-1024-k50"]
     return Recipe("mine", more.pop("model", model.id), edits, picture=more.pop("picture", IMAGE), **more)
 
 

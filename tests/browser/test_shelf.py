@@ -93,7 +93,7 @@ def test_a_full_browser_is_said(page: Page, app: str) -> None:
     keep(page, "more")
     page.wait_for_function(f"JSON.parse(localStorage['{STORE}'] ?? '[]').length === 2")
     expect(page.get_by_text("Only until this page is left")).to_have_count(0, timeout=15_000)
-    recipe = Recipe("x", models.models()[0]["topk-1024-k50"].id, {3: 1.0})
+    recipe = Recipe("x", models.listed()[0]["topk-1024-k50"].id, {3: 1.0})
     full = json.dumps([json.dumps(to_json(replace(recipe, name=f"r{i}"))) for i in range(50)])
     page.evaluate("([name, text]) => localStorage.setItem(name, text)", [STORE, full])  # as another tab would
     keep(page, "one-more")
@@ -102,7 +102,7 @@ def test_a_full_browser_is_said(page: Page, app: str) -> None:
 
 
 def test_a_recipe_stays_in_the_address_until_a_strip_moves(page: Page, app: str) -> None:
-    recipe = Recipe("x", models.models()[0]["topk-1024-k50"].id, {3: 1.1, 5: Edit("scale", 2)}, picture=IMAGE)
+    recipe = Recipe("x", models.listed()[0]["topk-1024-k50"].id, {3: 1.1, 5: Edit("scale", 2)}, picture=IMAGE)
     page.goto(f"{app}/Steer?recipe={pack(recipe)}")
     expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "2", timeout=60_000)
     settled(page)
@@ -123,7 +123,7 @@ def test_a_recipe_stays_in_the_address_until_a_strip_moves(page: Page, app: str)
 
 def test_what_is_no_recipe_is_left_out(page: Page, app: str) -> None:
     open_steer(page, app)
-    good = json.dumps(to_json(Recipe("good", models.models()[0]["topk-1024-k50"].id, {3: 1.0}, "plain", None, IMAGE)))
+    good = json.dumps(to_json(Recipe("good", models.listed()[0]["topk-1024-k50"].id, {3: 1.0}, "plain", None, IMAGE)))
     hostile = [good, "{", 7, None, json.dumps({"name": "../../etc/passwd"}), "[" * 100_000]
     for stored, said in (
         (json.dumps(hostile), "5 are no recipes"),

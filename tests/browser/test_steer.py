@@ -377,7 +377,7 @@ def test_the_features_of_a_class(steer: Page) -> None:
     strips = steer.get_by_test_id("strip")
     expect(strips).to_have_count(5)
     shown = strips.evaluate_all("items => items.map(item => +item.dataset.feature)")
-    stats = models.models()[0]["topk-1024-k50"].stats("digits")
+    stats = models.listed()[0]["topk-1024-k50"].stats("digits")
     from sae_core.measure.lists import key_features
 
     assert stats.importance is not None and shown[0] == stats.importance[:, 7].argmax()
@@ -427,7 +427,7 @@ def test_its_mind_is_changed_and_the_strips_move(steer: Page) -> None:
 
 
 def test_a_recipe_in_the_address(page: Page, app: str) -> None:
-    model, (f, g) = models.models()[0]["topk-1024-k50"], by_code("topk-1024-k50")[:2]
+    model, (f, g) = models.listed()[0]["topk-1024-k50"], by_code("topk-1024-k50")[:2]
     other = next(h for h in range(1024) if h not in by_code("topk-1024-k50"))
     recipe = Recipe("mine", model.id, {f: 0.0, other: 2.5}, "plain", (f, g, other), IMAGE)
     page.goto(f"{app}/Steer?recipe={pack(recipe)}")

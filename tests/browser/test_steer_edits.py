@@ -83,7 +83,7 @@ def test_set_scale_and_alone_make_pythons_picture(page: Page, app: str, model: s
 
 
 def test_a_clamp_from_a_recipe_stays_one(page: Page, app: str, tmp_path: Path) -> None:
-    model, f = models.models()[0][PIXEL], by_code(PIXEL)[0]
+    model, f = models.listed()[0][PIXEL], by_code(PIXEL)[0]
     edits = {f: Edit("clamp", low=0.0, high=0.5)}
     page.goto(f"{app}/Steer?recipe={pack(Recipe('held', model.id, edits, 'plain', None, IMAGE))}")
     page.get_by_test_id("strip").first.wait_for(timeout=60_000)
@@ -99,7 +99,7 @@ def test_a_clamp_from_a_recipe_stays_one(page: Page, app: str, tmp_path: Path) -
 
 def test_a_recipe_brings_its_mode(page: Page, app: str, tmp_path: Path) -> None:
     opened(page, app)
-    model, f = models.models()[0][PIXEL], by_code(PIXEL)[0]
+    model, f = models.listed()[0][PIXEL], by_code(PIXEL)[0]
     (tmp_path / "r.json").write_text(json.dumps(to_json(Recipe("r", model.id, {f: 0.0}, "plain", None, IMAGE))))
     page.locator("input[type=file]").last.set_input_files(tmp_path / "r.json")
     expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1")

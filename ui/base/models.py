@@ -78,7 +78,7 @@ def _stats(path: Path, hash: str, dataset: str, split: str, member: int) -> Feat
     return features.read(path, dataset, split, member)
 
 
-def models() -> tuple[dict[str, Model], list[str]]:
+def listed() -> tuple[dict[str, Model], list[str]]:
     """Every SAE a person can choose, each member of an ensemble for itself, and a sentence for each broken folder."""
     found, broken = catalogue.list_checkpoints()
     several = [(c, i) for c in found if c.is_sae for i in range(c.members)]

@@ -10,8 +10,7 @@ import streamlit as st
 
 from sae_core import files
 from sae_core.datasets import DataError, dataset_info, dataset_names, default_data_dir, download_dataset
-from ui.base import chosen
-from ui.base.models import models
+from ui.base import chosen, models
 from ui.base.state import DEFAULT_MODEL, Choice, chosen_feature
 from ui.base.url import in_session, take_url, write_url
 from ui.base.words import plain
@@ -36,7 +35,7 @@ def setup(title: str) -> Choice:
     take_url()
     st.title(title, anchor=False)
     navigation = st.sidebar.container()
-    found, broken = models()
+    found, broken = models.listed()
     asked = in_session()
     with st.sidebar:
         if found:

@@ -12,7 +12,7 @@ def model_table() -> None:
     from sae_core.measure.metrics import FORMULAS
 
     rows = []
-    for model in models.models()[0].values():
+    for model in models.listed()[0].values():
         c = model.info
         on = f"{c.training['data']}/test"
         m = c.metrics_of(model.member).get(on, {})

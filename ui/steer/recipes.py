@@ -70,7 +70,7 @@ def use(recipe: Recipe) -> None:
     """Choose the recipe's model and picture, and make its edits theirs. ValueError or DataError in words."""
     from sae_core.steering.edits import check_reach, checked, checked_features
 
-    model = models.models()[0].get(recipe.sae)
+    model = models.listed()[0].get(recipe.sae)
     if model is None:
         raise ValueError(f"its model {recipe.sae} is not here")
     if model.hash != recipe.hash:

@@ -78,7 +78,7 @@ def _take_edits(choice: state.Choice) -> None:
 
 def _latents(choice: state.Choice, model_id: str) -> int:
     """How many the model of that id has. ValueError when it is not here, or not with these weights."""
-    several = [choice.model] if choice.model.id == model_id else models.models()[0].values()
+    several = [choice.model] if choice.model.id == model_id else models.listed()[0].values()
     for model in several:
         if model.id == model_id:
             return int(model.info.config["d_sae"])
