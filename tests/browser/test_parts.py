@@ -24,6 +24,7 @@ from sae_core.variants import registry
 from tests.browser.conftest import STATE, import_modules
 from tests.browser.test_draw import DRAW, SEVEN, numbers, picture_in_url, python_pearson, ready, same_picture, stroke
 from tests.browser.test_steer import answered, grab, live, pixels, same_numbers
+from tests.browser.waiting import painted
 from ui.base import models
 from ui.live.model import MOST, part
 
@@ -86,6 +87,7 @@ def code(large: Path, variant: str, x: np.ndarray) -> tuple[set[int], float]:
 
 
 def settled(page: Page) -> None:
+    painted(page)  # what was just drawn may have more to ask for
     expect(page.locator(f"{DRAW}[data-waits=false]")).to_be_visible(timeout=30_000)
 
 

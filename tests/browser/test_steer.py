@@ -446,6 +446,27 @@ def test_a_recipe_in_the_address(page: Page, app: str) -> None:
     expect(root).to_have_attribute("data-edits", "0")  # or the recipe came back over another picture
 
 
+def test_a_strip_under_the_hand_is_written_once_a_frame(steer: Page) -> None:
+    """And not at every event of the pointer, each of which would be laid out."""
+    strip = steer.get_by_test_id("strip").first
+    before, at_events, after = strip.evaluate(
+        """async (strip) => {
+             const value = strip.querySelector(".value"), slider = strip.querySelector(".slider");
+             const said = [value.innerText];
+             for (const share of [0.2, 0.4, 0.6]) {
+               slider.value = +slider.min + share * (slider.max - slider.min);
+               slider.dispatchEvent(new Event("input"));
+               said.push(value.innerText);
+             }
+             await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+             return [said[0], said.slice(1), value.innerText];
+           }"""
+    )
+    assert at_events == [before] * 3
+    at = strip.get_by_test_id("strip-slider").evaluate("s => (+s.value).toFixed(2)")
+    assert after == at != before
+
+
 def test_a_recipe_goes_out_and_comes_back(steer: Page, tmp_path: Path) -> None:
     steer.get_by_test_id("strip-toggle").nth(2).uncheck()
     answered(steer, 1)
@@ -459,15 +480,16 @@ def test_a_recipe_goes_out_and_comes_back(steer: Page, tmp_path: Path) -> None:
     steer.get_by_test_id("reset").click()
     expect(steer.get_by_test_id("steer")).to_have_attribute("data-edits", "0")
     answered(steer, 2)
+    settled(steer)
     upload = steer.locator("input[type=file]").last
     upload.set_input_files(path)
-    expect(steer.get_by_test_id("steer")).to_have_attribute("data-edits", "1")
+    expect(steer.get_by_test_id("steer")).to_have_attribute("data-edits", "1", timeout=15_000)
     assert edits_on(steer) == mine
     same_numbers(steer)
     settled(steer)
     (tmp_path / "other.json").write_text('{"format": "cake"}')
     upload.set_input_files(tmp_path / "other.json")
-    expect(steer.get_by_test_id("stAlert")).to_contain_text("not a recipe")
+    expect(steer.get_by_test_id("stAlert")).to_contain_text("not a recipe", timeout=15_000)
     assert edits_on(steer) == mine
 
 

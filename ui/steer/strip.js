@@ -20,7 +20,9 @@ import { tileAddress } from "../live/paint.js";
  * @property {Data} data
  * @property {Model} model
  * @property {(text: string) => void} say
- * @property {(event: Event) => void} frame something moves
+ * @property {(event: Event) => void} frame something is to be shown
+ * @property {(event: Event, show: () => void) => void} move the same, while a hand moves a strip: `show` with the next
+ *   frame, as what is written at an event is laid out at every event, of which a frame may have many
  * @property {(event: Event, what?: string | null) => void} changed something was changed
  * @property {() => void} showAll
  * @property {(f: number) => void} open goes to the feature's page
@@ -96,7 +98,8 @@ export function makeStrip(desk, row, f) {
   let byKey = false;
   slider.addEventListener("keydown", () => { byKey = true; });
   slider.addEventListener("pointerdown", () => { byKey = false; });
-  slider.oninput = (event) => { desk.mine.set(f, +slider.value); show(true); desk.frame(event); };
+  const moved = () => show(true);
+  slider.oninput = (event) => { desk.mine.set(f, +slider.value); desk.move(event, moved); };
   slider.onchange = (event) => { show(); desk.changed(event, byKey ? `${f}` : null); };
   steady(slider, () => desk.mine.now, (state, event) => { desk.mine.put(state); show(); desk.frame(event); });
   dots.onclick = () => {

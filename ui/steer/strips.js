@@ -72,12 +72,20 @@ export default mounting(".steer", (root) => {
     lay();
     if (toTop) strips.toTop();
   });
-  const frame = live(() => { if (shown.seen) shown.show(mine, common.mode); });
+  /** @type {Set<() => void>} how the strips look that a hand is moving */
+  const moving = new Set();
+  const frame = live(() => {
+    for (const show of moving) show();
+    moving.clear();
+    if (shown.seen) shown.show(mine, common.mode);
+  });
   const say = (/** @type {string} */ text) => { said.textContent = text; };
   /** @type {Desk} */
   const desk = {
     get mine() { return mine; }, get data() { return data; }, get model() { return model; },
-    say, frame, changed, showAll, open: (feature) => send("feature", { feature, at: Date.now() }),
+    say, frame, changed, showAll,
+    move: (event, show) => { moving.add(show); frame(event); },
+    open: (feature) => send("feature", { feature, at: Date.now() }),
   };
   const strips = stripList(root, desk);
 
