@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import needs_node
-from ui.live.component import ROOT, LinkError, link, styles
+from ui.live.component import ROOT, LinkError, build, bundle, link, mounts, stand_in, styles
 
 Files = dict[str, str]
 
@@ -104,11 +104,7 @@ def test_scripts_share_what_stands_in_the_page_and_another_build_begins_anew(tmp
     assert "unlinked" in shared and "unlinked" not in (tmp_path / "one.mjs").read_text(encoding="utf-8")
 
 
-MOUNTS = sorted(
-    path.relative_to(ROOT).with_suffix("").as_posix()
-    for path in ROOT.rglob("*.js")
-    if "\nexport default" in path.read_text(encoding="utf-8")
-)
+MOUNTS = mounts()
 
 
 def test_ours_are_all_seen() -> None:
@@ -124,12 +120,33 @@ def test_ours_are_scripts_with_a_mount(name: str, tmp_path: Path) -> None:
     assert script.read_text(encoding="utf-8").count("\nexport default") == 1
 
 
-def test_every_module_is_linked_into_some_component() -> None:
-    linked = "".join(link(name) for name in MOUNTS)
+def test_every_module_is_in_the_script_once(tmp_path: Path) -> None:
+    script = tmp_path / "bundle.mjs"
+    script.write_text(bundle(MOUNTS), encoding="utf-8")
     for path in ROOT.rglob("*.js"):
-        name = path.relative_to(ROOT).with_suffix("")
-        if name.as_posix() not in MOUNTS:
-            assert f"const ${'$'.join(name.parts)} = (() =>" in linked, path
+        name = "$".join(path.relative_to(ROOT).with_suffix("").parts)
+        assert script.read_text(encoding="utf-8").count(f"const ${name} = (() =>") == 1, path
+    done = subprocess.run([needs_node(), "--check", str(script)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_component_stands_in_until_the_script_is_here(tmp_path: Path) -> None:
+    mount = "export default (component) => {\n  NAME.push(component);\n  return () => NAME.push(`no ${component}`);\n};"
+    log = "globalThis.log"
+    files = {"a/one.js": mount.replace("NAME", log), "b/two.js": mount.replace("NAME", log)}
+    for name in ("shared", "scripts"):
+        files[f"live/{name}.js"] = (ROOT / f"live/{name}.js").read_text(encoding="utf-8")
+    write(tmp_path, files)
+    script, two = tmp_path / "bundle.mjs", tmp_path / "two.mjs"
+    script.write_text(bundle(["a/one", "b/two"], tmp_path), encoding="utf-8")
+    two.write_text(stand_in("b/two"), encoding="utf-8")
+    two.write_text(two.read_text(encoding="utf-8").replace(build(), build(tmp_path)), encoding="utf-8")
+    code = (
+        f"globalThis.log = []; const two = (await import('{two.as_uri()}')).default;"
+        "const early = two('early'), gone = two('gone'); gone(); const before = [...log];"
+        f"await import('{script.as_uri()}'); early(); two('late')(); return [before, log];"
+    )
+    assert run(code) == [[], ["early", "no early", "late", "no late"]]
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.js")), ids=lambda p: p.relative_to(ROOT).as_posix())

@@ -22,6 +22,8 @@ _STYLE = """<style>
 .stMainBlockContainer { padding-top: 3.5rem; }
 /* Streamlit's own grey has a contrast of 3.9 on white; this has 7.2, and 10 in the dark theme. */
 [data-testid=stCaptionContainer] { color: inherit; opacity: 0.8; }
+/* What brings our components' scripts takes no place, and no gap. */
+.st-key-scripts { display: none; }
 </style>"""
 
 

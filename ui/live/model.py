@@ -17,7 +17,7 @@ from sae_core.files import CheckpointError
 from ui.base import models
 from ui.base.cache import shared
 from ui.live import link
-from ui.live.component import component
+from ui.live.component import component, put_scripts
 
 if TYPE_CHECKING:
     from sae_core.models.forms import InferenceForm, Layer
@@ -78,11 +78,12 @@ def _packed(model: models.Model) -> bytes:
 
 
 def put_model(model: models.Model, every_row: bool = False) -> None:
-    """Make that model known to the page under `model.id`; draws nothing.
+    """Make that model known to the page under `model.id`, and our components' scripts; draws nothing.
 
     A model of more than MOST latents goes in parts, unless the page shows `every_row`, as the wall does. Stops the page
     with an explanation when the model cannot be shown.
     """
+    put_scripts()
     d_sae = model.info.config["d_sae"]
     said = None
     if d_sae > MOST and every_row:

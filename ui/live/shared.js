@@ -1,6 +1,7 @@
 /**
- * What the components of a page share. Each component's script has its own copy of every module, so that a module's
- * variables are seen by one component only; what others have to see, or what outlives a script, stands here by its name.
+ * What the components of a page share. Streamlit may run a script again, and then its modules' variables are new ones, as
+ * are those of a component that stands in (scripts.js): what others have to see, or what outlives a script, stands here by
+ * its name.
  *
  * This is all that ours put into the page's global scope: `globalThis[Symbol.for("sae-explorer")]`, { build, state }.
  * There is no other way for scripts that Streamlit loads one by one to find each other. Tests and benchmarks read `state`.
