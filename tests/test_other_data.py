@@ -163,9 +163,8 @@ def test_every_page_opens_with_it(page: str, here: Path) -> None:
     at = open_page(page, model=SAE, data="shapes", image="shapes-test-3", feature="17")
     assert not at.exception, at.exception
     assert not at.error and not at.warning, [w.value for w in [*at.error, *at.warning]]
-    if page != "pages/5_Experiments.py":
-        assert at.session_state["chosen_model"] == SAE
-        assert at.sidebar.selectbox[1].options == ["shapes"], "only pictures that the model can read are offered"
+    assert at.session_state["chosen_model"] == SAE
+    assert at.sidebar.selectbox[1].options == ["shapes"], "only pictures that the model can read are offered"
 
 
 def test_classes_are_called_by_their_names(here: Path) -> None:

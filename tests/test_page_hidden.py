@@ -49,7 +49,8 @@ def in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SAE:
     del cfg["k"]
     shape = {"d_in": sae.config.d_in, "d_sae": sae.config.d_sae}
     cfg.update(shape, architecture="kl")
-    cfg["metadata"]["sae_core"].update(variant="kl", config=shape)
+    reads = {"reads": "exp3-classifier"}  # of which the pages take the size of its pictures
+    cfg["metadata"]["sae_core"].update(variant="kl", config={**shape, **reads})
     (tmp_path / IN_MEMORY).mkdir()
     files.write_json(tmp_path / IN_MEMORY / catalogue.CFG, cfg)
     monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))

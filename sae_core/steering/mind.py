@@ -199,7 +199,7 @@ def _start(sae: SAE, classifier: Classifier, x: Tensor, target: int, mode: str) 
     check_mode(mode)
     check_single(sae)
     if x.ndim != 1:
-        raise ValueError(f"one picture is [d_in], not {list(x.shape)}")
+        raise ValueError(f"one picture is [{classifier.config.d_in}], not {list(x.shape)}")
     classes = classifier.config.classes
     if not _whole(target) or not 0 <= target < classes:
         raise ValueError(f"there is no class {target!r}: this classifier has 0 to {classes - 1}")
