@@ -463,3 +463,13 @@ def test_a_recipe_is_kept_and_used_again() -> None:
     assert not at.exception
     assert at.button("recipe_keep").disabled
     assert any("cannot name a recipe" in c.value for c in at.caption)
+
+
+def test_what_was_wrong_with_a_recipe_stays_until_something_else_is_shown() -> None:
+    at = open_page(PAGE, model="topk-1024-k50", data="digits", image=IMAGE, recipe="damaged")
+    said = [w.value for w in at.warning]
+    assert len(said) == 1 and "cannot be used" in said[0]
+    assert [w.value for w in at.run().warning] == said, "a run that follows at once takes nothing away"
+    send(at, edits={"5": 1.0})
+    assert not at.warning
+    assert not at.run().warning

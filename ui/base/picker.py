@@ -52,12 +52,17 @@ def pick_picture(choice: state.Choice, empty: bool = False) -> None:
                 type=["png", "jpg", "jpeg", "webp", "gif", "bmp"],
                 key="upload",
                 on_change=_take_upload,
-                args=(side,),
+                args=(side, picture.ref),
                 help=f"It is fitted to {side}×{side} pixels as MNIST's digits were; "
                 "dark ink on light paper is turned round.",
             )
-    if problem := st.session_state.pop("upload_problem", None):
-        st.error(f"{problem} The picture before it stays.", icon=":material/warning:")
+    if problem := st.session_state.get("upload_problem"):
+        # It stays with that picture: a run may be ended before its words are sent, or followed by another.
+        text, shown = problem
+        if shown == picture.ref:
+            st.error(f"{text} The picture before it stays.", icon=":material/warning:")
+        else:
+            del st.session_state["upload_problem"]
 
 
 def _index(choice: state.Choice) -> int | None:
@@ -83,13 +88,14 @@ def _pick_next(choice: state.Choice, n: int) -> None:
             return
 
 
-def _take_upload(side: int) -> None:
+def _take_upload(side: int, shown: str) -> None:
+    st.session_state.pop("upload_problem", None)
     upload = st.session_state["upload"]
     if upload is None:
         return
     try:
         x = prepare_upload(upload.getvalue(), side)
     except PictureError as e:
-        st.session_state["upload_problem"] = str(e)
+        st.session_state["upload_problem"] = str(e), shown
     else:
         state.choose(image=reference.drawn(x, "your upload").ref)

@@ -32,6 +32,7 @@ def take_recipe() -> None:
     if not packed or packed == st.session_state.get("recipe_taken"):
         return
     st.session_state["recipe_made"] = None
+    _no_problem()
     try:
         use(recipes.unpack(packed))
     except (ValueError, DataError) as e:
@@ -41,7 +42,11 @@ def take_recipe() -> None:
 
 def _problem(text: str) -> None:
     said = words.plain(text)
-    st.session_state["recipe_problem"] = said if said.endswith(".") else f"{said}."
+    st.session_state["recipe_problem"] = (said if said.endswith(".") else f"{said}."), None
+
+
+def _no_problem() -> None:
+    st.session_state.pop("recipe_problem", None)
 
 
 def after_recipe(choice: state.Choice) -> None:
@@ -52,8 +57,14 @@ def after_recipe(choice: state.Choice) -> None:
     place, now = (choice.model.id, choice.picture.ref), steering(choice)
     if st.session_state.get("recipe_made") != (place, _what(now)):
         _leave_address()
-    if problem := st.session_state.pop("recipe_problem", None):
-        st.warning(problem, icon=":material/warning:")
+    if problem := st.session_state.get("recipe_problem"):
+        # It stays until something else is shown: a run may be ended before its words are sent, or followed by another.
+        text, shown = problem
+        if shown in (None, about := (place, _what(now))):
+            st.session_state["recipe_problem"] = text, about
+            st.warning(text, icon=":material/warning:")
+        else:
+            _no_problem()
 
 
 def _what(now: Steering) -> tuple[Any, ...]:
@@ -229,6 +240,7 @@ def _recipe(name: str, choice: state.Choice, now: Steering) -> Recipe:
 
 
 def _keep(choice: state.Choice, shown: str) -> None:
+    _no_problem()
     # The name and the edits of this moment: a click may come with what was typed just before it.
     try:
         recipe = _recipe(_name(st.session_state["recipe_name"]), choice, steering(choice))
@@ -247,6 +259,7 @@ def _keep(choice: state.Choice, shown: str) -> None:
 
 
 def _delete() -> None:
+    _no_problem()
     name = st.session_state["recipe_kept"]
     del st.session_state["recipes"][name]
     drop(SHELF, name)
@@ -263,6 +276,7 @@ def _take_upload() -> None:
 
 
 def _try(find: Callable[[], Recipe]) -> None:
+    _no_problem()
     try:
         use(find())
         _leave_address()
