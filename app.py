@@ -12,8 +12,8 @@ choice = shell.setup("What a sparse autoencoder sees")
 st.markdown(
     "A **sparse autoencoder** (SAE) learns a dictionary of small pictures, its **features**, such that every image is "
     "close to a sum of just a few of them. Which few an image uses, and how strongly, is its **sparse code**: some "
-    "dozen numbers that stand for 784 pixels. Each feature is a picture you can look at, so you can see what the "
-    "network saw, and change it."
+    f"dozen numbers that stand for {choice.model.side**2} pixels. Each feature is a picture you can look at, so you "
+    "can see what the network saw, and change it."
 )
 # The page is painted first; the model (and torch) is loaded after that, into this place.
 stage = st.container()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,3 +198,18 @@ def test_a_picture_of_another_size_is_refused_in_words(here: Path) -> None:
     assert not at.exception, at.exception
     assert any("784 pixels, and this model reads pictures of 20×20" in w.value for w in at.warning)
     assert sent_to_pad(at)["picture"]["key"] == "shapes-test-8", "the ninth and last image stands for the example"
+
+
+def test_who_changes_to_a_model_of_another_size_is_told_why_the_pictures_change(here: Path) -> None:
+    at = open_page("app.py", model=SAE, data="digits")
+    said = [w.value for w in at.warning]
+    assert f"{SAE} reads pictures of 20×20, and those of digits have another size; this is shapes." in said
+    at = open_page("app.py", model=SAE, data="letters")
+    assert any("no data set 'letters' here" in w.value for w in at.warning)
+
+
+def test_words_count_the_pixels_of_its_pictures(here: Path) -> None:
+    at = open_page("app.py", model=SAE, data="shapes")
+    assert any("stand for 400 pixels" in m.value for m in at.markdown)
+    for page in (ROOT / "ui").rglob("*.html"):
+        assert not re.search(r"\b784\b|28×28", page.read_text(encoding="utf-8")), page

@@ -61,7 +61,13 @@ def setup(title: str) -> Choice:
         )
         st.stop()
     for key, wanted, shown in (("model", "model", model.name), ("data", "data set", data)):
-        if asked.get(key, shown) != shown:
+        if key == "data" and asked.get(key) in set(here) - set(fitting):
+            st.warning(
+                f"{model.name} reads pictures of {model.side}×{model.side}, and those of {asked[key]} have another "
+                f"size; this is {data}.",
+                icon=":material/warning:",
+            )
+        elif asked.get(key, shown) != shown:
             st.warning(
                 f"There is no {wanted} '{plain(asked[key], 60)}' here; this is {shown}.", icon=":material/warning:"
             )

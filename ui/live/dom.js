@@ -1,5 +1,7 @@
 /** What components do with the elements of their page. */
 
+import { pixels } from "./arithmetic.js";
+
 /** @import { Model } from "./arithmetic.js" */
 
 /**
@@ -89,7 +91,8 @@ export function keepKeys(controls) {
 
 /**
  * Say in a component what its model reads: CSS shows .of-pixels or .of-layer, and an element with data-layer-title has
- * that title for a hidden layer. What is said of a model in parts stands in .in-parts, with its size in a <b>.
+ * that title for a hidden layer. A title that names the size of pictures stands in data-pixels-title, for it is not known
+ * before: {pixels} and {side} are its numbers. What is said of a model in parts stands in .in-parts, with its size in a <b>.
  * @param {HTMLElement} root
  * @param {Model} model
  */
@@ -100,9 +103,11 @@ export function showReads(root, model) {
     element.hidden = !model.parts;
     write(find(element, "b"), model.d_sae.toLocaleString("en"));
   }
-  for (const element of root.querySelectorAll("[data-layer-title]")) {
+  const n = pixels(model), side = Math.sqrt(n);
+  for (const element of root.querySelectorAll("[data-layer-title], [data-pixels-title]")) {
     if (!(element instanceof HTMLElement)) continue;
-    element.dataset.pixelsTitle ??= element.title;
-    element.title = (model.reader ? element.dataset.layerTitle : element.dataset.pixelsTitle) ?? "";
+    const said = element.dataset, ofPixels = (said.pixelsTitle ??= element.title);
+    const title = (model.reader && said.layerTitle) || ofPixels;
+    element.title = title.replaceAll("{pixels}", `${n}`).replaceAll("{side}", `${side}`);
   }
 }

@@ -181,12 +181,10 @@ def _bounds(choice: state.Choice) -> tuple[list[float] | None, list[float] | Non
 
 def _groups(choice: state.Choice) -> dict[str, Any] | None:
     """The features that stand for each class, the first first: {"names": .., "lists": .., "how": ..}."""
-    from sae_core.documents.source import NAMES, SCRAMBLED
-
     increase = _importance(choice.model)
     if increase is not None:
         lists = np.argsort(-increase, axis=1, kind="stable")[:, :_LISTED].tolist()
-        names = [*NAMES[:SCRAMBLED], dataset_info("mnist").scrambled]
+        names = [*dataset_info("mnist").class_names, dataset_info("mnist").scrambled]
         how = "importance: what switching it off adds to the squared error of h; experiment 3, mnist/train"
         return {"names": names, "lists": lists, "how": how}
     stats = choice.statistics
@@ -214,17 +212,18 @@ def _key_features(model: models.Model, dataset: str, split: str) -> dict[str, An
 
 @shared(8)
 def _importance(model: models.Model) -> np.ndarray | None:
-    """What ablating each feature adds to each class's error [11, d_sae], where the bundled experiment 3 measured it."""
+    """What ablating each feature adds to each class's error [classes, d_sae], where bundled experiment 3 has it."""
     from sae_core.documents.report import BUNDLED, read_report
+    from sae_core.documents.source import NAMES
 
     if model.path.parent != files.home() / "checkpoints" or not model.name.startswith("exp3-kl-98-rho"):
         return None
     try:
         report = read_report(BUNDLED / "experiment3")
-        found: np.ndarray = report.arrays[f"{model.name.rpartition('-')[2]}/increase"][:11]
+        found: np.ndarray = report.arrays[f"{model.name.rpartition('-')[2]}/increase"][: len(NAMES)]
     except (CheckpointError, KeyError):
         return None
-    return found if found.shape == (11, model.info.config["d_sae"]) else None
+    return found if found.shape == (len(NAMES), model.info.config["d_sae"]) else None
 
 
 def _short(values: np.ndarray) -> list[float]:
