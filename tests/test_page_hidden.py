@@ -160,3 +160,16 @@ def test_without_a_generator_the_page_says_so(page: str, in_memory: SAE) -> None
     at = opened(page, models.Model(c.name, c.hash, c.path))
     assert any("no image generator" in i.value for i in at.info)
     assert not [c for c in at.get("bidi_component") if c.proto.component_name == "sae_live_model"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_without_its_classifier_the_page_says_so(
+    page: str, in_memory: SAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg = files.read_json(tmp_path / IN_MEMORY / catalogue.CFG)
+    cfg["metadata"]["sae_core"]["config"]["reads"] = "nowhere"
+    files.write_json(tmp_path / IN_MEMORY / catalogue.CFG, cfg)
+    monkeypatch.setattr(models, "_load", lambda *_: catalogue.read("nowhere"))  # as `load` looks for what it reads
+    c = catalogue.read(IN_MEMORY)
+    at = opened(page, models.Model(c.name, c.hash, c.path))
+    assert "Experiments" in page or any("no model called 'nowhere'" in i.value for i in [*at.info, *at.error])

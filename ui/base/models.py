@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sae_core import files
 from sae_core.datasets import dataset_names
 from sae_core.measure import features
+from sae_core.pictures.prepare import SIDE
 from sae_core.store import catalogue
 from ui.base import memory
 from ui.base.cache import shared
@@ -44,8 +46,12 @@ class Model:
 
     @property
     def side(self) -> int:
-        """Pixels of the side of the pictures that it is given."""
-        return self.info.side
+        """Pixels of the side of the pictures that it is given; MNIST's where the classifier that it reads is not here,
+        so that there is a page which says that."""
+        try:
+            return self.info.side
+        except files.CheckpointError:
+            return SIDE
 
     @property
     def measured(self) -> list[str]:
