@@ -35,10 +35,12 @@ SOURCES.append(ROOT / "app.py")
 MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
 
 GROUND = ["files", "options", "device", "once", "stage"]
+MEASURED = ["store", "measure", "training", "variants", "models", "datasets", "pictures", *GROUND]
+"""what trains and measures models"""
 MAY_IMPORT = {
     # sae_core: what a room may import of it, besides itself.
     **dict.fromkeys(GROUND, GROUND),
-    "figures": GROUND,
+    "figures": ["pictures", *GROUND],
     "pictures": GROUND,
     "datasets": ["pictures", *GROUND],
     "models": GROUND,
@@ -48,31 +50,9 @@ MAY_IMPORT = {
     "measure": ["models", "datasets", "pictures", *GROUND],
     "store": ["training", "measure", "variants", "models", "datasets", "pictures", *GROUND],
     "steering": ["store", "measure", "models", "reference", "pictures", *GROUND],
-    "documents": [
-        "store",
-        "steering",
-        "measure",
-        "training",
-        "variants",
-        "models",
-        "datasets",
-        "pictures",
-        "figures",
-        *GROUND,
-    ],
+    "documents": ["steering", "figures", *MEASURED],
     "progress": ["training", *GROUND],
-    "cli": [
-        "progress",
-        "documents",
-        "store",
-        "measure",
-        "training",
-        "variants",
-        "models",
-        "datasets",
-        "pictures",
-        *GROUND,
-    ],
+    "cli": ["progress", "documents", *MEASURED],
     "checkpoints": ["store"],  # a face: the names that people import
     "__main__": ["cli"],
 }

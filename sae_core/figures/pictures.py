@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from sae_core.figures.style import GAP, HIDDEN, INK, RATE_COLOURS, SIGNED, colour_bar, plot
+from sae_core.pictures.sides import side_of
 
 
 def mosaic(pictures: np.ndarray, columns: int, above: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +114,7 @@ def png(picture: np.ndarray) -> str:
     """A picture [side²] in [0, 1] as the address of a PNG within itself."""
     from PIL import Image
 
-    side = round(picture.size**0.5)
+    side = side_of(picture.size)
     levels = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8).reshape(side, side)
     out = io.BytesIO()
     Image.fromarray(levels).save(out, "PNG")

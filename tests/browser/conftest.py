@@ -24,8 +24,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "dark": {"viewport": {"width": 400, "height": 800}, "color_scheme": "dark"},
 }
 """What a page is like, as `new_context` takes it."""
-LASTING = ("on", "once", "route", "route_web_socket", "emulate_media")
-LASTING_SCRIPTS = ("add_init_script", "expose_function", "expose_binding")
+LASTING = (
+    *("on", "once", "route", "route_web_socket", "emulate_media"),
+    *("add_init_script", "expose_function", "expose_binding"),
+)
 """What a page does not forget when it goes elsewhere: after a test that did such a thing the next gets a new page."""
 
 
@@ -83,7 +85,7 @@ class Tab:
         self.page.on("pageerror", lambda e: self.problems.append(f"error in the page: {e}"))
         self.page.on("console", self._heard)
         self.page.on("request", self._asked)
-        for name in (*LASTING, *LASTING_SCRIPTS):
+        for name in LASTING:
             setattr(self.page, name, self._lasting(getattr(self.page, name)))
 
     def _heard(self, message: playwright.ConsoleMessage) -> None:
