@@ -44,6 +44,7 @@ def _html(at: AppTest) -> str:
 # ---- what it shows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("with_mnist", [True, False])
 def test_every_subject_of_every_document_is_shown(
@@ -100,6 +101,7 @@ def test_it_opens_with_the_first_document_and_remembers_another() -> None:
 # ---- switches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "number", "key", "value"),
     [

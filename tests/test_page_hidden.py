@@ -24,6 +24,10 @@ from sae_core.variants import build, build_network
 from tests.test_pages import PAGES, open_page
 from ui.base import models, state
 
+pytestmark = (
+    pytest.mark.slow
+)  # every page again, with models of a hidden layer; test_pages has them with those of pixels
+
 ROOT = Path(__file__).parent.parent
 BUNDLED = "exp3-kl-98-rho0.1"
 IN_MEMORY = "in-memory"
