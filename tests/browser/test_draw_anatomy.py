@@ -33,12 +33,14 @@ HIDDEN = "exp3-kl-98-rho0.1"
 
 
 def pixels(page: Page, name: str) -> np.ndarray:
-    """[784, 3] levels of a canvas."""
+    """[784, 3] levels of a canvas, once what was done is painted."""
+    painted(page)
     levels = page.get_by_test_id(name).evaluate("c => [...c.getContext('2d').getImageData(0, 0, 28, 28).data]")
     return np.array(levels).reshape(784, 4)[:, :3]
 
 
 def told(page: Page, name: str) -> float:
+    painted(page)
     return float(page.locator(DRAW).get_attribute(f"data-{name}") or "nan")
 
 

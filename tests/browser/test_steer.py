@@ -39,11 +39,14 @@ def ready(page: Page) -> None:
 
 
 def pixels(page: Page, name: str) -> list[int]:
-    """The red of each of the 784 pixels, which is its ink in all but the difference."""
+    """The red of each of the 784 pixels, which is its ink in all but the difference, once what was done is painted."""
+    painted(page)
     return page.get_by_test_id(name).evaluate(PIXELS)
 
 
 def live(page: Page) -> dict[str, str]:
+    """What the page's root says of itself, once what was done is painted."""
+    painted(page)
     return page.get_by_test_id("steer").evaluate("root => ({ ...root.dataset })")
 
 
@@ -251,7 +254,8 @@ def test_a_number_opens_the_feature(steer: Page) -> None:
 
 
 def share(page: Page, of: str = "steered") -> np.ndarray:
-    """The probabilities that the bars of one picture show."""
+    """The probabilities that the bars of one picture show, once what was done is painted."""
+    painted(page)
     bars = page.get_by_test_id(f"opinion-{of}").get_by_test_id("class-bar")
     return np.array(bars.evaluate_all("rows => rows.map(row => +row.dataset.p)"))
 
