@@ -40,6 +40,7 @@ def pixels(page: Page, name: str) -> np.ndarray:
 
 
 def told(page: Page, name: str) -> float:
+    """A number that the pad's root says, once what was done is painted."""
     painted(page)
     return float(page.locator(DRAW).get_attribute(f"data-{name}") or "nan")
 

@@ -54,17 +54,13 @@ def answered(page: Page, seq: int) -> None:
     expect(page.get_by_test_id("steer")).to_have_attribute("data-answered", str(seq), timeout=10_000)
 
 
-def python(page: Page, label: str) -> float:
-    metric = page.get_by_test_id("stMetric").filter(has_text=label)
-    return float(metric.get_by_test_id("stMetricValue").inner_text().split()[0])
-
-
 PYTHONS = {
     "Pearson(original, reconstruction)": "pearson",
     "Pearson(original, steered)": "pearsonSteered",
     "Largest change": "change",
     "L0, edited": "l0",
 }
+"""Python's numbers by their labels, and where the browser has the same"""
 
 
 def same_numbers(page: Page) -> None:
