@@ -18,6 +18,7 @@ from sae_core import files
 from sae_core.datasets import (
     DataError,
     ImageSet,
+    data_folder,
     dataset_info,
     dataset_names,
     default_data_dir,
@@ -386,5 +387,9 @@ def _data(args: argparse.Namespace) -> tuple[Any, str]:
             raise ValueError(f"say which: {', '.join(n for n in names if dataset_info(n).downloadable)}")
         with Bars() as progress:
             print(download_dataset(args.name, args.data_dir, progress.stage), file=sys.stderr)
-    here = {n: dataset_info(n).is_here(Path(args.data_dir or default_data_dir())) for n in names}
-    return here, "\n".join(f"{n}: {'here' if ok else 'not here'}" for n, ok in here.items())
+    folder = data_folder(args.data_dir).absolute()
+    here = {n: dataset_info(n).is_here(folder) for n in names}
+    why = {n: ask(folder) for n in names if (ask := dataset_info(n).why_not) and not here[n]}
+    return here, "\n".join(
+        f"{n}: {'here' if ok else 'not here'}" + (f". {why[n]}" if n in why else "") for n, ok in here.items()
+    )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import hashlib
 import http.server
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -163,6 +166,108 @@ def copy_of(mnist_dir: Path, folder: Path) -> Path:
     return raw
 
 
+# ------------------------------------------------------------------------------------- MNIST in people's layouts
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Four small files in place of MNIST's, three pictures each."""
+    pixels = bytes(16) + bytes(range(240)) * 9 + bytes(3 * 784 - 2160)
+    files = {n: pixels if "images" in n else bytes(8) + b"\x07\x02\x01" for n in mnist._FILES}
+    files["t10k-images-idx3-ubyte"] += bytes(784)
+    files["t10k-labels-idx1-ubyte"] += b"\x00"
+    known = {n: (len(data), hashlib.sha256(data).hexdigest()) for n, data in files.items()}
+    monkeypatch.setattr(mnist, "_FILES", known)
+    return files
+
+
+def lay(files: dict[str, bytes], folder: Path, name: Callable[[str], str] = str, packed: bool = False) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for n, data in files.items():
+        (folder / name(n)).write_bytes(gzip.compress(data) if packed else data)
+
+
+LAYOUTS: dict[str, tuple[str, str, Callable[[str], str], bool]] = {
+    # where the files lie, which folder is named, how they are called, packed
+    "torchvision": ("d/MNIST/raw", "d", str, False),
+    "dots": ("d/MNIST/raw", "d", lambda n: n.replace("-idx", ".idx"), False),
+    "dots and dashes": ("d", "d", lambda n: n.replace("idx3-ubyte", "idx3.ubyte"), False),
+    "packed": ("d/MNIST/raw", "d", lambda n: f"{n}.gz", True),
+    "packed, dots, saved twice": ("d", "d", lambda n: f"{n.replace('-idx', '.idx')} (1).gz", True),
+    "directly": ("d", "d", str, False),
+    "MNIST is named": ("d/MNIST/raw", "d/MNIST", str, False),
+    "raw is named": ("d/MNIST/raw", "d/MNIST/raw", str, False),
+    "no raw": ("d/MNIST", "d", str, False),
+    "small letters": ("d/mnist", "d", str, False),
+}
+
+
+@pytest.mark.case(15)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_mnist_in_other_peoples_layouts_is_found(layout: str, made: dict[str, bytes], tmp_path: Path) -> None:
+    lies, named, name, packed = LAYOUTS[layout]
+    lay(made, tmp_path / lies, name, packed)
+    folder = tmp_path / named
+    info = datasets.dataset_info("mnist")
+    assert info.is_here(folder) and info.why_not is not None and info.why_not(folder) == ""
+    images = info.load("test", folder)
+    assert images.x.shape == (4, 784) and images.labels.tolist() == [7, 2, 1, 0]
+    assert images.x[0, :3].tolist() == [np.float32(v) / np.float32(255) for v in (0, 1, 2)]
+    assert len(info.load("train", folder)) == 3
+    before = snapshot(tmp_path)
+    assert "already" in mnist.download(folder, mirrors=[]) and snapshot(tmp_path) == before
+
+
+@pytest.mark.case(15)
+def test_a_tilde_is_written_out(made: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    lay(made, tmp_path / "pictures")
+    monkeypatch.setenv("SAE_DATA", "~/pictures")
+    assert datasets.default_data_dir() == tmp_path / "pictures" and mnist.is_here(datasets.default_data_dir())
+    assert len(datasets.load_dataset("mnist", "test", "~/pictures")) == 4
+    assert "already" in datasets.download_dataset("mnist", "~/pictures")
+    assert datasets.data_folder("~nobody-is-called-so/x") == Path("~nobody-is-called-so/x")
+
+
+@pytest.mark.case(15)
+@pytest.mark.parametrize(
+    ("lies", "named", "words"),
+    [
+        ("d/MNIST/raw", "d/wrong/MNIST/raw", r"The folder \S+d/wrong/MNIST/raw does not exist \(\S+/d does\)"),
+        ("d/MNIST/raw", "d/MNIST/raw/x", r"under \S+d/MNIST/raw, not under"),
+        ("d/MNIST/raw", "d/MNIST/processed", r"lie under \S+d/MNIST, not under \S+processed: name \S+d/MNIST as"),
+        ("d/sets/MNIST/raw", "d", r"lie under \S+d/sets, not under \S+/d: name \S+d/sets as the folder"),
+        ("d/a/b/MNIST/raw", "d", r"lie under \S+d/a/b, not under"),
+        ("elsewhere", "d", r"None of its four files is in \S+/d or in MNIST/raw below it: there is only notes.txt"),
+    ],
+)
+def test_the_level_that_is_wrong_is_named(
+    lies: str, named: str, words: str, made: dict[str, bytes], tmp_path: Path
+) -> None:
+    lay(made, tmp_path / lies if lies != "elsewhere" else tmp_path / "x" / "y" / "z")
+    if lies == "elsewhere":
+        (tmp_path / "d").mkdir()
+        (tmp_path / "d" / "notes.txt").write_text("")
+    folder = tmp_path / named
+    assert not mnist.is_here(folder)
+    assert re.search(words, mnist.why_not(folder)), mnist.why_not(folder)
+    with pytest.raises(DataError, match=words):
+        datasets.load_dataset("mnist", "test", folder)
+
+
+@pytest.mark.case(15)
+def test_what_of_mnist_is_missing_is_named(made: dict[str, bytes], tmp_path: Path) -> None:
+    lay(made, tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    said = mnist.why_not(tmp_path)
+    assert "holds 3 of its four files; t10k-labels-idx1-ubyte is missing" in said
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(b"half")
+    said = mnist.why_not(tmp_path)
+    assert "t10k-labels-idx1-ubyte holds 4 bytes, and MNIST's t10k-labels-idx1-ubyte has 12" in said
+    (tmp_path / "a file").write_text("")
+    assert "is a file, not a folder" in mnist.why_not(tmp_path / "a file")
+
+
 # ------------------------------------------------------------------------------------------------- downloader
 
 
@@ -177,6 +282,14 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.asked.append(self.path)
         if self.path.startswith("/hang/"):
             self.stop.wait(20)
+            return
+        if self.path.startswith("/drop"):  # a byte now and then: of the headers, or of the body
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n"
+            for byte in (head + b"\r\n" if self.path.startswith("/drops-body/") else head) + bytes(9000):
+                with contextlib.suppress(OSError):
+                    self.wfile.write(bytes([byte]) if byte or self.path.startswith("/drops-body/") else b"X")
+                if byte == 0 and self.stop.wait(0.02):
+                    return
             return
         body = self.files.get(self.path.rsplit("/", 1)[1])
         if body is None:
@@ -294,3 +407,30 @@ def test_download_into_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file, not a folder")
     with pytest.raises(DataError, match="Nothing was changed"):
         mnist.download(tmp_path / "data", mirrors=[])
+
+
+@pytest.mark.case(16)
+@pytest.mark.parametrize("where", ["headers", "body"])
+def test_a_mirror_that_drips_is_given_up_in_the_stated_time(
+    where: str, server: str, made: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Every byte comes well within the time for one: only the time for all of them ends it, and the next is asked."""
+    Server.files.update({f"{name}.gz": gzip.compress(data) for name, data in made.items()})
+    drips, good = f"{server}/drops-{where}/", f"{server}/"
+    start = time.perf_counter()
+    with pytest.raises(
+        DataError, match=r"not whole after 0.[34]\d* s.*gives up after 0.4 s in all.*Nothing was changed"
+    ):
+        mnist.download(tmp_path, mirrors=[drips], timeout=10, total=0.4)
+    assert time.perf_counter() - start < 3
+    assert list(tmp_path.iterdir()) == []
+    assert "now in" in mnist.download(tmp_path, mirrors=[drips, good], timeout=10, total=1)
+    assert time.perf_counter() - start < 6 and mnist.is_here(tmp_path)
+
+
+def test_a_download_goes_to_the_folder_that_is_meant(server: str, made: dict[str, bytes], tmp_path: Path) -> None:
+    """No path is doubled where the folder that is named is torchvision's own."""
+    Server.files.update({f"{name}.gz": gzip.compress(data) for name, data in made.items()})
+    for named in ("a", "b/MNIST", "c/MNIST/raw"):
+        mnist.download(tmp_path / named, mirrors=[f"{server}/"])
+        assert len(list((tmp_path / named[0] / "MNIST" / "raw").iterdir())) == 4

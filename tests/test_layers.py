@@ -34,7 +34,7 @@ SOURCES = sorted(p for room in ("sae_core", "ui", "pages") for p in (ROOT / room
 SOURCES.append(ROOT / "app.py")
 MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
 
-GROUND = ["files", "options", "device", "once", "stage"]
+GROUND = ["files", "options", "device", "once", "stage", "fetch"]
 MEASURED = ["store", "measure", "training", "variants", "models", "datasets", "pictures", *GROUND]
 """what trains and measures models"""
 MAY_IMPORT = {

@@ -125,6 +125,14 @@ def test_a_damaged_model_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch, 
     assert at.session_state["chosen_model"] == "topk-1024-k50"
 
 
+@pytest.mark.case(15)
+def test_the_dashboard_says_why_mnist_is_not_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SAE_DATA", str(tmp_path / "nowhere"))
+    at = open_page("app.py")
+    said = [c.value.replace("\\", "") for c in at.sidebar.caption]
+    assert any(f"The folder {tmp_path / 'nowhere'} does not exist ({tmp_path} does)." in c for c in said), said
+
+
 def test_getting_mnist_fails_in_words_and_the_page_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No server answers here: a port nobody listens on stands for a machine without a network."""
     from torchvision.datasets import MNIST

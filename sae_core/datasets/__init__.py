@@ -97,6 +97,8 @@ class DatasetInfo:
     """(split, data_dir) → images. Use `load_dataset`, which checks the split and keeps the result."""
     is_here: Callable[[Path], bool]
     """(data_dir) → whether it can be loaded now. Quick: may look at file sizes only."""
+    why_not: Callable[[Path], str] | None = None
+    """(data_dir) → a sentence on what is wrong where it cannot be; "": nothing. None: there is nothing to say."""
     download: Callable[[Path, Stage | None], str] | None = None
     """(data_dir, progress) → a sentence saying what was done. None: it comes with an installed package."""
     side: int = 28
@@ -125,6 +127,7 @@ def register(
     splits: tuple[str, ...],
     class_names: tuple[str, ...],
     is_here: Callable[[Path], bool],
+    why_not: Callable[[Path], str] | None = None,
     download: Callable[[Path, Stage | None], str] | None = None,
     side: int = 28,
     scrambled: str = "scrambled",
@@ -138,7 +141,9 @@ def register(
     def add(load: Callable[[str, Path], ImageSet]) -> Callable[[str, Path], ImageSet]:
         if name in _REGISTRY:
             raise ValueError(f"there are two datasets called {name!r}")
-        _REGISTRY[name] = DatasetInfo(name, description, splits, class_names, load, is_here, download, side, scrambled)
+        _REGISTRY[name] = DatasetInfo(
+            name, description, splits, class_names, load, is_here, why_not, download, side, scrambled
+        )
         return load
 
     return add
@@ -146,7 +151,17 @@ def register(
 
 def default_data_dir() -> Path:
     """The folder of the datasets: the environment variable SAE_DATA, else `data` in the working directory."""
-    return Path(os.environ.get("SAE_DATA") or "data")
+    return data_folder(os.environ.get("SAE_DATA") or "data")
+
+
+def data_folder(data_dir: str | Path | None) -> Path:
+    """The folder that a person named, `~` and `~name` written out; None: the default one."""
+    if data_dir is None or data_dir == "":
+        return default_data_dir()
+    try:
+        return Path(data_dir).expanduser()
+    except RuntimeError:  # there is nobody of that name here: then it is a folder that is called so
+        return Path(data_dir)
 
 
 def dataset_names() -> list[str]:
@@ -179,7 +194,7 @@ def load_dataset(name: str, split: str, data_dir: str | Path | None = None) -> I
     info = dataset_info(name)
     if split not in info.splits:
         raise DataError(f"{name} has no split {split!r}. Choose one of: {', '.join(info.splits)}.")
-    return _load(name, split, Path(data_dir or default_data_dir()).absolute())
+    return _load(name, split, data_folder(data_dir).absolute())
 
 
 @once(4)  # MNIST's training split takes 190 MB
@@ -199,7 +214,7 @@ def download_dataset(name: str, data_dir: str | Path | None = None, progress: St
     info = dataset_info(name)
     if info.download is None:
         return f"{name} comes with an installed package: there is nothing to download."
-    return info.download(Path(data_dir or default_data_dir()).absolute(), progress)
+    return info.download(data_folder(data_dir).absolute(), progress)
 
 
 for _module in pkgutil.iter_modules(__path__):

@@ -34,7 +34,7 @@ def stores() -> list[Path]:
     """
     given = os.environ.get("SAE_CHECKPOINTS")
     own = [Path.home() / ".sae-explorer" / "checkpoints"] if files.installed() else []
-    return [*([Path(given)] if given else []), *own, files.home() / "checkpoints"]
+    return [*([Path(given).expanduser()] if given else []), *own, files.home() / "checkpoints"]
 
 
 def find(spec: str | Path) -> tuple[Path, int | None]:

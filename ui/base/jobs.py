@@ -165,7 +165,7 @@ def default_folder() -> Path:
     """SAE_JOBS, else `jobs` in the repository; of an installed package ~/.sae-explorer/jobs."""
     given = os.environ.get("SAE_JOBS")
     own = Path.home() / ".sae-explorer" if files.installed() else files.home()
-    return Path(given).absolute() if given else own / "jobs"
+    return Path(given).expanduser().absolute() if given else own / "jobs"
 
 
 def _read(folder: Path) -> Job | None:

@@ -96,12 +96,20 @@ def _select(key: str, label: str, options: list[str], default: str) -> str:
     return str(st.selectbox(label, **chosen.by_widget(key, options, default)))
 
 
+@st.cache_data(ttl=10, show_spinner=False)  # the same for everyone, and asked in each run
+def _why_not(name: str, folder: Path) -> str:
+    """Why a data set is not found in a folder, in a sentence."""
+    ask = dataset_info(name).why_not
+    return ask(folder) if ask else ""
+
+
 def _offer_downloads(here: list[str]) -> None:
     for name in dataset_names():
         info = dataset_info(name)
         if name not in here and info.downloadable:
             title = name.upper()
-            st.caption(f"{title} is not on this computer; the embedded digits stand in for it.")
+            why = plain(_why_not(name, default_data_dir().absolute()))
+            st.caption(f"{title} is not found; the embedded digits stand in for it. {why}")
             if st.button(f"Get {title}", key=f"get_{name}", help=info.description):
                 bar = st.progress(0.0, f"Getting {title} …")
 
