@@ -232,7 +232,9 @@ def _metrics_text(metrics: dict[str, dict[str, float]]) -> str:
         "fvu": "FVU {:.4f}",
         "mse": "MSE {:.5f}",
         "l0": "L0 {:.1f}",
-        "dead": "dead {}",
+        "dead": "dead {:,}",
+        "rare": "rare {:,}",
+        "in_use": "in use {:,}",
     }
     digits |= {"accuracy": "accuracy {:.4f}", "accuracy_digits": "on digits alone {:.4f}"}
     digits |= {"mse_digits": "on digits alone {:.5f}", "n": "n = {:,}"}

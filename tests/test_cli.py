@@ -87,7 +87,7 @@ def test_train_shows_its_progress_on_stderr(cli: Cli, tmp_path: Path) -> None:
 def test_evaluate(cli: Cli) -> None:
     for spec in (NAME, cli.models / NAME, f"{NAME}/0"):
         found = cli("evaluate", spec, "--dataset", "digits", "--split", "test")
-        assert list(found) == ["pearson", "fvu", "mse", "l0", "dead", "n"]
+        assert list(found) == ["pearson", "fvu", "mse", "l0", "dead", "rare", "in_use", "n"]
         assert found == evaluate(load(NAME), load_dataset("digits", "test").x)._asdict()
     assert found["n"] == 360 and 0 < found["l0"] <= 4
     stored = json.loads((cli.models / NAME / "metrics.json").read_text())

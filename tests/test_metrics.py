@@ -10,6 +10,7 @@ import torch
 
 from sae_core.measure import metrics
 from sae_core.measure.metrics import RunningMetrics, evaluate
+from sae_core.measure.usage import usage
 from sae_core.variants import build
 from sae_core.variants.tied_topk import TiedTopKConfig
 from sae_core.variants.topk import TopKConfig
@@ -69,8 +70,8 @@ def test_all_metrics_by_hand() -> None:
     assert m.mse == pytest.approx(0.5 / 8)
     assert m.pearson == pytest.approx((1 + 1 + 0 + 0) / 4)
     assert m.l0 == pytest.approx((1 + 2 + 0 + 1) / 4)
-    assert (m.dead, m.n) == (1, 4)
-    assert type(m.dead) is type(m.n) is int and all(type(v) is float for v in m[:4])
+    assert (m.dead, m.rare, m.in_use, m.n) == (1, 0, 2, 4)
+    assert type(m.dead) is type(m.rare) is type(m.in_use) is type(m.n) is int and all(type(v) is float for v in m[:4])
 
 
 def test_fvu_is_zero_when_perfect_and_one_for_the_mean_image() -> None:
@@ -125,6 +126,25 @@ def test_evaluate_measures_the_model(variant: str) -> None:
     assert m.pearson == pytest.approx(np.mean([np.corrcoef(p, q)[0, 1] for p, q in zip(a, b, strict=True)]), rel=1e-5)
     active = out.acts.numpy() != 0
     assert m.l0 == pytest.approx(active.sum(1).mean()) and m.dead == (~active.any(0)).sum() and m.n == 57
+    assert m.dead + m.rare + m.in_use == 16
+
+
+def test_dead_rare_and_in_use_are_three_tenths_of_a_percent_apart() -> None:
+    found = usage(np.array([0, 1, 2, 3, 1000]), 1000)
+    assert found.words.tolist() == ["dead", "rare", "rare", "in use", "in use"]
+    assert found.said() == "2 in use, 2 rare, 1 dead"
+    assert usage(np.array([29, 30]), 10_000).words.tolist() == ["rare", "in use"]
+    assert usage(np.array([1, 2]), 360).words.tolist() == ["rare", "in use"]  # 0.28 and 0.56 %
+    assert usage(np.array([179, 180]), 60_000).words.tolist() == ["rare", "in use"]
+    for wrong in (-1, 11):
+        with pytest.raises(ValueError, match="cannot activate"):
+            usage(np.array([0, wrong]), 10)
+    stream = RunningMetrics()
+    acts = torch.zeros(1000, 3)
+    acts[:2, 1], acts[[0, 500, 999], 2] = 1, -1
+    for part in acts.split(300):
+        stream.update(torch.rand(len(part), 4), torch.rand(len(part), 4), part)
+    assert stream.compute()[4:7] == (1, 1, 1)
 
 
 def test_every_metric_has_its_formula() -> None:

@@ -76,6 +76,7 @@ def test_notes_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     said = wall.notes(models.Model("by-hand", "0", ROOT), "digits")
     assert said[0] == "active on 5.0 % · mostly 7s"
     assert said[1] == "active on 40 % · most often on 0s"
+    assert said[2] == "rare: active on 0.10 % · mostly 7s"
     assert said[3] == "never active on digits/train"
     assert said[4] == "active on 5.0 % · mostly 3s"
 
@@ -93,11 +94,12 @@ def test_figures_say_what_they_show() -> None:
     assert one.data[0].y[7] == pytest.approx(50)
     assert one.layout.shapes[0].y0 == pytest.approx(5)
     assert "digits/train, n = 2,000" in one.layout.title.subtitle.text
-    all_ = charts.frequencies(stats.frequency, "digits/train", stats.n)
+    all_ = charts.frequencies(stats.frequency, 0.003, stats.usage.said(), "digits/train", stats.n)
     assert sum(all_.data[0].y) == 4
-    assert "1 dead" in all_.layout.title.subtitle.text
-    assert sum(charts.frequencies(np.ones(3), "digits/train", 1).data[0].y) == 3
-    assert sum(charts.frequencies(np.zeros(3), "digits/train", 10).data[0].y) == 0
+    assert "3 in use, 1 rare, 1 dead; dashed: 0.3 %" in all_.layout.title.subtitle.text
+    assert all_.layout.shapes[0].x0 == all_.layout.shapes[0].x1 == pytest.approx(np.log10(0.003))
+    assert sum(charts.frequencies(np.ones(3), 0.003, "", "digits/train", 1).data[0].y) == 3
+    assert sum(charts.frequencies(np.zeros(3), 0.003, "", "digits/train", 10).data[0].y) == 0
 
 
 # ---- the page
@@ -142,7 +144,9 @@ def test_opens_with_the_wall_and_nothing_open() -> None:
     assert all(sorted(order) == list(range(n)) for order in sent["orders"].values())
     assert sent["dead"] == np.flatnonzero(stats.dead).tolist()
     said = next(c.value for c in at.caption if "dead" in c.value)
-    assert f"{stats.dead.sum():,} of {n:,}" in said
+    share = stats.count / stats.n
+    dead, rare = int((share == 0).sum()), int(((share > 0) & (share < 0.003)).sum())
+    assert f"Of {n:,} features {n - dead - rare:,} in use, {rare:,} rare, {dead:,} dead on " in said
     assert f"{stats.dataset}/{stats.split}, n = {stats.n:,}" in said
 
 
@@ -228,7 +232,8 @@ def test_the_table_is_the_wall_in_numbers() -> None:
     table = at.dataframe[0].value
     assert table["feature"].tolist() == list(range(len(stats.count)))
     np.testing.assert_allclose(table["active on (%)"], 100 * stats.frequency)
-    assert table["dead"].tolist() == stats.dead.tolist()
+    share = stats.count / stats.n
+    assert table["use"].tolist() == ["dead" if s == 0 else "rare" if s < 0.003 else "in use" for s in share.tolist()]
 
 
 @pytest.mark.slow

@@ -144,3 +144,16 @@ def test_getting_mnist_fails_in_words_and_the_page_stays(monkeypatch: pytest.Mon
     assert not at.exception
     assert at.error and len(at.title) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_start_says_dead_rare_and_in_use_with_the_split() -> None:
+    at = open_page("app.py")
+    table = at.dataframe[0].value.set_index("model")
+    for name, row in table.iterrows():
+        model, _, member = str(name).partition("/")
+        stored = json.loads((ROOT / "checkpoints" / model / "metrics.json").read_text())
+        found = stored["mnist/test" + (f"#{member}" if member not in ("", "0") else "")]
+        assert [row[c] for c in ("in use", "rare", "dead")] == [found[k] for k in ("in_use", "rare", "dead")], name
+        assert row["in use"] + row["rare"] + row["dead"] == row["latents"], name
+        assert row["measured on"] == "mnist/test, n = 10,000"
+    assert len(table) >= 7

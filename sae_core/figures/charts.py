@@ -38,7 +38,7 @@ def frequency_against_strength(
     return plot(
         points,
         "Frequency against strength",
-        f"{int(used.sum()):,} features in use, rank correlation {rank:.2f}; {said}",
+        f"{int(used.sum()):,} features, dead ones left out; their rank correlation {rank:.2f}; {said}",
         axis_of("active on (% of the images)", type="log"),
         axis_of(f"mean activation {reading}"),
         320,
@@ -161,8 +161,11 @@ def class_rates(
     )
 
 
-def frequencies(frequency: np.ndarray, split: str, n: int) -> go.Figure:
-    """How many features [d_sae] are active how often, on a logarithmic scale; dead ones are only counted."""
+def frequencies(frequency: np.ndarray, rare: float, use: str, split: str, n: int) -> go.Figure:
+    """How many features [d_sae] are active how often, on a logarithmic scale; dead ones are only counted.
+
+    rare: the frequency under which a feature is rare, drawn as a line. use: how many are in use, rare and dead.
+    """
     alive = frequency[frequency > 0]
     # Four bins a decade, down to one image in n; a frequency of exactly 1 belongs to the last.
     edges = np.arange(min(np.floor(4 * np.log10(1 / n)), -4), 1) / 4
@@ -179,11 +182,12 @@ def frequencies(frequency: np.ndarray, split: str, n: int) -> go.Figure:
     return bar_figure(
         bars,
         "How often features are active",
-        f"{split}, n = {n:,}; {len(alive):,} features, {len(frequency) - len(alive):,} dead ones left out",
+        f"{split}, n = {n:,}; {use}; dashed: {100 * rare:g} %",
         {
             "title": {"text": "active on (% of the images)"},
             "tickvals": ticks,
             "ticktext": [f"{100 * 10**t:g}" for t in ticks],
         },
         {"title": {"text": "features"}},
+        shapes=[upright(float(np.log10(rare)))],
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sae_core import files
+from sae_core.measure.usage import Usage, usage
 
 TOP = 24
 """images kept for each latent"""
@@ -58,9 +59,14 @@ class FeatureStats:
         return self.count / self.n
 
     @property
+    def usage(self) -> Usage:
+        """Which latents are dead, rare and in use on this split."""
+        return usage(self.count, self.n)
+
+    @property
     def dead(self) -> np.ndarray:
         """[d_sae] bool: never active on this split."""
-        return self.count == 0
+        return self.usage.dead
 
     @property
     def lift(self) -> np.ndarray:

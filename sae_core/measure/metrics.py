@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sae_core.measure.usage import RARE, usage
 from sae_core.models.classifier import Classifier
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
@@ -29,6 +30,10 @@ class Metrics(NamedTuple):
     """active (non-zero) latents per image, the mean"""
     dead: int
     """latents that none of these images activates"""
+    rare: int
+    """latents that under 0.3 % of these images activate, but at least one"""
+    in_use: int
+    """all other latents"""
     n: int
     """images"""
 
@@ -39,6 +44,8 @@ FORMULAS = {
     "mse": "Mean over images and pixels of (x̂ − x)².",
     "l0": "Non-zero activations per image, the mean.",
     "dead": "Latents never active on this split.",
+    "rare": f"Latents active on under {RARE} of this split's images, but on at least one.",
+    "in_use": f"Latents active on {RARE} of this split's images or more.",
 }
 """What a person reads on hover, for each field of `Metrics`."""
 
@@ -94,7 +101,7 @@ class RunningMetrics:
         self.n = 0
         self._sums = np.zeros(4)  # pearson, squared error, l0, squared pixels
         self._pixels: Tensor | None = None
-        self._active: Tensor | None = None
+        self._count: Tensor | None = None
 
     def update(self, x: Tensor, x_hat: Tensor, acts: Tensor) -> None:
         """Add a batch: x and x_hat [B, d], acts [B, d_sae]. ValueError for other shapes (an ensemble's)."""
@@ -107,15 +114,16 @@ class RunningMetrics:
             float(l0(acts).sum()),
             float(x.double().pow(2).sum()),
         ]
-        pixels, active = x.double().sum(0), (acts != 0).any(0)
+        pixels, count = x.double().sum(0), (acts != 0).sum(0)
         self._pixels = pixels if self._pixels is None else self._pixels + pixels
-        self._active = active if self._active is None else self._active | active
+        self._count = count if self._count is None else self._count + count
 
     def compute(self) -> Metrics:
         """The metrics of all batches so far. ValueError when there was none."""
-        if self._pixels is None or self._active is None:
+        if self._pixels is None or self._count is None:
             raise ValueError("there is nothing to measure: no image was given")
         correlation, error, active, power = self._sums
+        dead, rare, in_use = usage(self._count.cpu().numpy(), self.n)
         variance = power - float(self._pixels.pow(2).sum()) / self.n
         return Metrics(
             pearson=float(correlation / self.n),
@@ -123,7 +131,9 @@ class RunningMetrics:
             fvu=float(error / variance) if variance > 1e-12 * power else float("nan"),
             mse=float(error / (self.n * len(self._pixels))),
             l0=float(active / self.n),
-            dead=int((~self._active).sum()),
+            dead=int(dead.sum()),
+            rare=int(rare.sum()),
+            in_use=int(in_use.sum()),
             n=self.n,
         )
 

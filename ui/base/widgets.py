@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from sae_core.files import CheckpointError
+from sae_core.measure.usage import RARE
 from ui.base import chosen
 
 if TYPE_CHECKING:
@@ -85,9 +86,10 @@ def statistics(choice: state.Choice) -> FeatureStats | None:
         st.info(f"There are no statistics to show. {e}", icon=":material/info:")
         return None
     row.caption(
-        f"{int(stats.dead.sum()):,} of {len(stats.count):,} features are dead on {over(stats)}",
-        help="Dead: active (not zero) on none of these images. On the wall of Features they are grey. The "
-        "statistics are stored with the model: the images themselves need not be here.",
+        f"Of {len(stats.count):,} features {stats.usage.said()} on {over(stats)}",
+        help=f"In use: active (not zero) on {RARE} of these images or more. Rare: on fewer, but on one at least. "
+        "Dead: on none; on the wall of Features they are grey. The statistics are stored with the model: the images "
+        "themselves need not be here.",
         width="content",
     )
     return stats

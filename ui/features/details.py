@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from sae_core.datasets import dataset_info
+from sae_core.measure.usage import RARE
 from ui.base import chosen, models, shell, state, words
 from ui.base.cache import shared
 from ui.base.widgets import chart, over
@@ -26,6 +27,7 @@ NEAREST = 6
 def nothing_open(stats: FeatureStats | None) -> None:
     """What stands in the detail's place until a feature is opened."""
     from sae_core.figures import charts
+    from sae_core.measure.usage import PER_1000
 
     st.subheader("No feature open", anchor=False)
     st.markdown(
@@ -35,7 +37,8 @@ def nothing_open(stats: FeatureStats | None) -> None:
     )
     st.button("Open feature 0", on_click=_open, args=(0,))
     if stats is not None:
-        chart("feature-chart", charts.frequencies(stats.frequency, f"{stats.dataset}/{stats.split}", stats.n))
+        use, split = stats.usage.said(), f"{stats.dataset}/{stats.split}"
+        chart("feature-chart", charts.frequencies(stats.frequency, PER_1000 / 1000, use, split, stats.n))
 
 
 def feature(choice: state.Choice, f: int, stats: FeatureStats | None) -> None:
@@ -87,7 +90,7 @@ def table(choice: state.Choice, stats: FeatureStats | None) -> None:
         "maximum": stats.maximum,
         "top class": np.where(stats.dead, "", names[top]),
         "lift": stats.lift.max(1),
-        "dead": stats.dead,
+        "use": stats.usage.words,
     }
     number = st.column_config.NumberColumn
     with box:
@@ -104,7 +107,9 @@ def table(choice: state.Choice, stats: FeatureStats | None) -> None:
                 "maximum": number(format="%.3f", help="its largest activation on any of the n images"),
                 "top class": st.column_config.TextColumn(help="the class with the largest lift"),
                 "lift": number(format="%.2f", help="share of that class's images on which it is active / share of all"),
-                "dead": st.column_config.CheckboxColumn(help="active on none of the n images"),
+                "use": st.column_config.TextColumn(
+                    help=f"in use: active on {RARE} of the n images or more; rare: on fewer; dead: on none"
+                ),
             },
         )
 
@@ -134,8 +139,9 @@ def _numbers(f: int, stats: FeatureStats) -> None:
         )
         return
     low = float(stats.minimum[f])
+    rare = f"**rare** (on under {RARE}): " if stats.usage.rare[f] else ""
     st.markdown(
-        f"active on **{percent(stats.frequency[f])}** · mean **{stats.mean_active[f]:.2f}** · "
+        f"{rare}active on **{percent(stats.frequency[f])}** · mean **{stats.mean_active[f]:.2f}** · "
         f"max **{stats.maximum[f]:.2f}**"
         + (f" · min **{low:.2f}**" if low < 0 else "")
         + f"  \n:small[:gray[on {over(stats)}]]",

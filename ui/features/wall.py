@@ -46,15 +46,16 @@ def notes(model: models.Model, dataset: str) -> list[str]:
     names, where = dataset_info(dataset).class_names, f"{dataset}/{stats.split}"
     rates = stats.class_rates.astype(np.float64)
     share = rates * stats.class_n / np.maximum((rates * stats.class_n).sum(1, keepdims=True), 1e-30)
-    found = []
+    found, rare = [], stats.usage.rare
     for f, frequency in enumerate(stats.frequency):
+        how = "rare: active on" if rare[f] else "active on"
         most, often = int(share[f].argmax()), int(rates[f].argmax())
         if stats.dead[f]:
             found.append(f"never active on {where}")
         elif share[f, most] >= MOSTLY:
-            found.append(f"active on {percent(frequency)} · mostly {names[most]}s")
+            found.append(f"{how} {percent(frequency)} · mostly {names[most]}s")
         else:
-            found.append(f"active on {percent(frequency)} · most often on {names[often]}s")
+            found.append(f"{how} {percent(frequency)} · most often on {names[often]}s")
     return found
 
 

@@ -25,6 +25,8 @@ def model_table() -> None:
                 "Pearson": m.get("pearson"),
                 "FVU": m.get("fvu"),
                 "L0": m.get("l0"),
+                "in use": m.get("in_use"),
+                "rare": m.get("rare"),
                 "dead": m.get("dead"),
                 "measured on": f"{on}, n = {int(m['n']):,}" if m else "not measured",
                 "trained on": f"{c.training['data']}/{c.training['split']}, n = {c.training['n']:,}, "
@@ -42,6 +44,8 @@ def model_table() -> None:
             "Pearson": number(format="%.4f", help=FORMULAS["pearson"]),
             "FVU": number(format="%.4f", help=FORMULAS["fvu"]),
             "L0": number(format="%.1f", help=FORMULAS["l0"]),
+            "in use": number(help=FORMULAS["in_use"]),
+            "rare": number(help=FORMULAS["rare"]),
             "dead": number(help=FORMULAS["dead"]),
         },
     )
