@@ -17,7 +17,10 @@ from typing import Any
 from playwright.sync_api import Browser, Playwright
 
 ROOT = Path(__file__).parent.parent
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_NAMES = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+    "chromium-headless-shell",  # what CI asks for: Chromium without its windows
+)
 _QUIET = ["--server.headless", "true", "--server.fileWatcherType", "none"]
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
