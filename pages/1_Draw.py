@@ -13,7 +13,7 @@ from ui.live.model import put_model
 take_drawing()
 choice = shell.setup("Draw")
 st.caption("Draw, pick, upload or drop a picture. Your browser follows every stroke; Python's own numbers stand below.")
-pick_picture(choice, is_empty())
+pick_picture(choice, is_empty(), say=False)
 with st.container(gap=None):  # what is invisible takes no place
     put_model(choice.model)
     classifier = ask(choice)

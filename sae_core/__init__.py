@@ -31,7 +31,7 @@ _WHERE = {
     "evaluate": "measure.metrics",
     "load_dataset": "datasets",
     "prepare": "pictures.prepare",
-    "prepare_upload": "pictures.prepare",
+    "prepare_upload": "pictures.upload",
 }
 __all__ = list(_WHERE)
 

@@ -343,7 +343,7 @@ def _encode(args: argparse.Namespace) -> tuple[Any, str]:
     import torch
 
     from sae_core.measure.metrics import l0, pearson
-    from sae_core.pictures.prepare import prepare_upload
+    from sae_core.pictures.upload import prepare_upload
     from sae_core.store.checkpoints import load
 
     sae = load(args.checkpoint, args.device)

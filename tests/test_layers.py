@@ -148,6 +148,7 @@ def test_what_needs_no_torch_does_not_wait_for_it() -> None:
         "sae_core.options",
         "sae_core.datasets",
         "sae_core.pictures.prepare",
+        "sae_core.pictures.upload",
         "sae_core.measure.features",
         "sae_core.measure.lists",
         "sae_core.store.catalogue",

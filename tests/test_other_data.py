@@ -17,8 +17,9 @@ import torch
 from sae_core import cli, datasets, load, load_dataset, reference
 from sae_core.figures import charts, pictures
 from sae_core.measure.lists import key_features
-from sae_core.pictures.prepare import prepare, prepare_upload
+from sae_core.pictures.prepare import prepare
 from sae_core.pictures.sides import side_of
+from sae_core.pictures.upload import prepare_upload
 from sae_core.steering.recipes import Recipe, to_code
 from sae_core.store import catalogue
 from tests.conftest import needs_node

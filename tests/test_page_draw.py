@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from sae_core import files, load, reference
 from sae_core.measure.metrics import pearson
-from sae_core.pictures.prepare import prepare
+from sae_core.pictures.prepare import Prepared, look, prepare
 from sae_core.store.checkpoints import load_classifier
 from tests.test_pages import open_page
 from ui.base import models, state
@@ -69,17 +69,30 @@ def test_a_drawing_is_prepared_by_python_and_chosen() -> None:
     assert sent_to_pad(at)["picture"]["from"] == 1, "the pad would load its own drawing again"
 
 
+@pytest.mark.case(3)
+def test_a_speck_that_is_left_out_is_said_at_the_pad() -> None:
+    at = open_page("pages/1_Draw.py")
+    speckled = a_seven()
+    speckled[5:20, 5:20] = 255
+    send(at, px=base64.b64encode(speckled.tobytes()).decode())
+    assert not at.exception, at.exception
+    assert sent_to_pad(at)["said"] == ["A speck beside the digit was left out."]
+    assert np.array_equal(reference.find_picture(at.session_state["chosen_image"]).x, prepare(a_seven() / 255))
+    send(at, seq=2, px=base64.b64encode(a_seven().tobytes()).decode())
+    assert sent_to_pad(at)["said"] == []
+
+
 def test_a_drawing_of_a_run_that_was_ended_is_taken_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[bool] = []
     at = open_page("pages/1_Draw.py")
 
-    def interrupted(picture: np.ndarray, frame: int) -> np.ndarray:
+    def interrupted(picture: np.ndarray, frame: int) -> Prepared:
         if not ended:  # as Streamlit does when a newer message waits
             ended.append(True)
             raise StopException
-        return prepare(picture, frame)
+        return look(picture, frame)
 
-    monkeypatch.setattr(pad, "prepare", interrupted)
+    monkeypatch.setattr(pad, "look", interrupted)
     send(at, px=base64.b64encode(a_seven().tobytes()).decode())
     assert ended and not at.run().exception, at.exception
     assert np.array_equal(reference.find_picture(at.session_state["chosen_image"]).x, prepare(a_seven() / 255))

@@ -6,7 +6,9 @@ import io
 import json
 import struct
 import subprocess
+import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +16,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from sae_core.datasets import load_dataset
-from sae_core.pictures.prepare import (
-    MAX_PIXELS,
-    EmptyPicture,
-    PictureError,
-    _area,
-    open_picture,
-    place,
-    prepare,
-    prepare_pixels,
-    prepare_upload,
-)
+from sae_core.pictures import upload
+from sae_core.pictures.prepare import BESIDE, EDGE, EmptyPicture, PictureError, _area, look, place, prepare
+from sae_core.pictures.upload import MAX_PIXELS, look_pixels, open_picture, prepare_upload
 from tests.conftest import needs_node
 
 PREPARE_JS = Path(__file__).parents[1] / "ui" / "draw" / "prepare.js"
@@ -131,6 +125,106 @@ def test_refusals() -> None:
         with pytest.raises(PictureError, match="height and a width"):
             prepare(misshapen)
     assert issubclass(PictureError, ValueError) and issubclass(EmptyPicture, PictureError)
+
+
+# --------------------------------------------------------------------------------------------- specks and thin pens
+
+THREE = [
+    (0.1, 0.12),
+    (0.5, 0),
+    (0.9, 0.15),
+    (0.85, 0.38),
+    (0.4, 0.48),
+    (0.9, 0.6),
+    (0.95, 0.85),
+    (0.5, 1),
+    (0.05, 0.88),
+]
+"""corners of a 3, in shares of its box"""
+
+
+def drawn(points: Sequence[tuple[float, float]], pen: int, side: int = 224) -> np.ndarray:
+    """[side, side] in [0, 1]: a line with round ends and soft rims, as a pad draws it."""
+    fine = Image.new("L", (4 * side, 4 * side))
+    draw = ImageDraw.Draw(fine)
+    corners = [(4 * x, 4 * y) for x, y in points]
+    draw.line(corners, fill=255, width=4 * pen, joint="curve")
+    for corner in (corners[0], corners[-1]):
+        draw.circle(corner, 2 * pen, fill=255)
+    return np.asarray(fine.resize((side, side), Image.Resampling.BOX)) / 255
+
+
+def three(left: float, top: float, width: float, height: float, pen: int = 19) -> np.ndarray:
+    return drawn([(left + width * x, top + height * y) for x, y in THREE], pen)
+
+
+@pytest.mark.case(3)
+@pytest.mark.parametrize("box", [(67, 47, 90, 130), (40, 20, 120, 160), (95, 80, 40, 64)])
+@pytest.mark.parametrize("at", [(14, 14), (210, 12), (12, 210), (212, 212)])
+def test_a_dot_in_a_corner_moves_nothing_and_is_said(
+    box: tuple[float, float, float, float], at: tuple[int, int]
+) -> None:
+    plain, dot = three(*box), drawn([at, at], 19)
+    made = look(np.maximum(plain, dot))
+    assert made.said == ("A speck beside the digit was left out.",)
+    assert np.array_equal(made.x, prepare(plain)) and look(plain).said == ()
+    both = look(np.maximum(np.maximum(plain, dot), drawn([(8, 112), (8, 112)], 12)))
+    assert both.said == ("2 specks beside the digit were left out.",) and np.array_equal(both.x, made.x)
+
+
+@pytest.mark.case(3)
+def test_what_belongs_to_the_digit_is_no_speck(mnist: np.ndarray) -> None:
+    """A stroke of its own, a gap in a line, a soft trace: nothing of it goes, and nothing is said."""
+    five = [drawn(p, 19) for p in ([(80, 50), (76, 110), (130, 112), (140, 160), (76, 180)], [(104, 50), (150, 50)])]
+    dashes = [drawn([(112, y), (112, y + 10)], 19) for y in range(30, 190, 34)]
+    for parts in (five, dashes):
+        picture = np.maximum.reduce(parts)
+        rows, columns = (np.flatnonzero(picture.max(axis) >= EDGE) for axis in (1, 0))
+        top, left = rows[0], columns[0]
+        expected = place(picture, top, left, rows[-1] + 1 - top, columns[-1] + 1 - left)
+        assert np.array_equal(prepare(picture), expected) and look(picture).said == ()
+    assert not [x for x in mnist if look(x.reshape(28, 28)).said]
+
+
+@pytest.mark.case(3)
+def test_two_digits_side_by_side_are_said() -> None:
+    one = drawn([(60, 60), (60, 160)], 19)
+    two = np.maximum(one, three(110, 60, 60, 100))
+    assert look(two).said == (BESIDE,)
+    above = np.maximum(one, drawn([(40, 20), (90, 20)], 19))
+    assert look(above).said == ()
+
+
+@pytest.mark.case(5)
+@pytest.mark.parametrize("pen", [3, 8, 10])
+@pytest.mark.parametrize(
+    "line",
+    [
+        [(20, 8), (204, 8), (90, 216)],
+        [(112, 6), (112, 218)],
+        [(6, 6), (218, 218)],
+        [(30, 200), (200, 140), (30, 90), (190, 10)],
+        [(10 + 200 * x, 8 + 206 * y) for x, y in THREE],
+    ],
+)
+def test_the_thinnest_brush_makes_full_ink(pen: int, line: list[tuple[float, float]]) -> None:
+    """Over the whole pad it is thinner than a pixel: still every row and column of the digit has one of full ink."""
+    out = prepare(drawn(line, pen)).reshape(28, 28)
+    for axis in (0, 1):
+        most = out.max(axis)
+        ink = np.flatnonzero(most > 0.5)
+        assert (most[ink[0] : ink[-1] + 1] == 1).all(), most
+    assert (out > 0).mean() < 0.25
+
+
+@pytest.mark.case(5)
+def test_strokes_as_thick_as_mnists_stay_as_they_are(mnist: np.ndarray) -> None:
+    for picture in [x.reshape(28, 28).astype(float) for x in mnist] + [three(30, 10, 140, 200)]:
+        peak = picture.max()
+        rows, columns = (np.flatnonzero(picture.max(axis) >= EDGE * peak) for axis in (1, 0))
+        top, left = rows[0], columns[0]
+        expected = place(picture, top, left, rows[-1] + 1 - top, columns[-1] + 1 - left)
+        assert np.array_equal(prepare(picture), expected)
 
 
 # ---------------------------------------------------------------------------------------------- against MNIST
@@ -278,16 +372,16 @@ def test_mnist_images_pass_unchanged(mnist: np.ndarray) -> None:
 def test_pixels_that_were_decoded_elsewhere_go_the_same_way(digits: np.ndarray) -> None:
     opaque = np.full((28, 28), 255, np.uint8)
     for x in digits[:5]:
-        assert np.array_equal(prepare_pixels(levels(x), opaque), x)
+        assert np.array_equal(look_pixels(levels(x), opaque).x, x)
         rgba = np.dstack([levels(x)] * 3 + [opaque])  # a transparency that nothing uses
         assert np.array_equal(prepare_upload(file(rgba)), x)
     canvas = enlarged(levels(digits[0]), 8, np.random.default_rng(0))
     clear = np.where(canvas > 20, 255, 0).astype(np.uint8)
     for grey, alpha in ((255 - canvas, np.full_like(canvas, 255)), (np.zeros_like(canvas), clear)):
         uploaded = prepare_upload(file(np.dstack([grey] * 3 + [alpha])))
-        assert np.array_equal(prepare_pixels(grey, alpha), uploaded)
+        assert np.array_equal(look_pixels(grey, alpha).x, uploaded)
     with pytest.raises(EmptyPicture, match="transparent"):
-        prepare_pixels(canvas, np.zeros_like(canvas))
+        look_pixels(canvas, np.zeros_like(canvas))
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
@@ -316,8 +410,73 @@ def huge_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + pixels + png_chunk(b"IEND", b"")
 
 
+LARGE = """
+import io, resource, sys
+from PIL import Image, ImageDraw
+kind, options = sys.argv[1], {"progressive": True} if sys.argv[2] == "progressive" else {}
+image = Image.new(sys.argv[3], (8660, 5780), "white")  # 50 million pixels
+ImageDraw.Draw(image).line([(3000, 1500), (5600, 1500), (4200, 4700)], fill="black", width=420)
+buffer = io.BytesIO()
+image.save(buffer, kind, **options)
+image.close()
+del image
+from sae_core.pictures.upload import prepare_upload
+open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
+def peak(): return int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) // 1024
+before = peak()
+x = prepare_upload(buffer.getvalue())
+print(peak() - before)
+sys.stdout.flush()
+sys.stdout.buffer.write(x.tobytes())
+"""
+"""reads a picture of 50 million pixels in a process of its own, and says how many MB more that took"""
+
+
+@pytest.mark.case(12)
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from Linux's /proc")
+@pytest.mark.parametrize(
+    ("kind", "how", "mode", "most"),
+    [
+        ("JPEG", "baseline", "RGB", 30),
+        ("JPEG", "progressive", "RGB", 250),
+        ("PNG", "plain", "L", 120),
+        ("PNG", "plain", "RGBA", 450),
+    ],
+)
+def test_fifty_megapixels_are_read_in_bounded_memory(kind: str, how: str, mode: str, most: int) -> None:
+    """As the 2 MB of a small copy: the digit itself, and no second copy of all pixels."""
+    command = [sys.executable, "-c", LARGE, kind, how, mode]
+    said, _, raw = subprocess.run(command, check=True, capture_output=True).stdout.partition(b"\n")
+    assert int(said) < most
+    small = Image.new("L", (866, 578), 255)
+    ImageDraw.Draw(small).line([(300, 150), (560, 150), (420, 470)], fill=0, width=42)
+    assert error(np.frombuffer(raw, np.float32), prepare_upload(file(small))) < 0.001
+
+
+@pytest.mark.case(12)
+@pytest.mark.parametrize("turn", [1, 3, 6, 8])
+def test_large_pictures_of_every_kind_are_reduced(
+    turn: int, canvas: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever their pixels are, and however the camera was held."""
+    expected = prepare(canvas / 255)
+    big = Image.fromarray(255 - canvas).resize((1440, 1440), Image.Resampling.BICUBIC)
+    stored = {1: None, 3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}[turn]
+    big = big.transpose(stored) if stored is not None else big
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    alpha = big.convert("RGBA")
+    deep = Image.fromarray(np.asarray(big).astype(np.uint16) * 257)
+    monkeypatch.setattr(upload, "IN_FULL", 1_000_000)
+    for kind, image in (
+        *(("JPEG", big.convert(mode)) for mode in ("L", "RGB", "CMYK")),
+        *(("PNG", image) for image in (big, big.convert("RGB"), alpha, big.convert("P"), big.convert("1"), deep)),
+    ):
+        assert error(prepare_upload(file(image, kind, exif=exif)), expected) < 0.003, (kind, image.mode)
+
+
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("size", [(MAX_PIXELS // 5000 + 1, 5000), (12_000, 10_000), (60_000, 60_000)])
+@pytest.mark.parametrize("size", [(MAX_PIXELS["PNG"] // 5000 + 1, 5000), (12_000, 10_000), (60_000, 60_000)])
 def test_huge_pictures_are_refused_unread(size: tuple[int, int]) -> None:
     with pytest.raises(PictureError, match="too large"):
         prepare_upload(huge_png(*size))
@@ -396,10 +555,23 @@ def strokes(rng: np.random.Generator) -> np.ndarray:
     return np.asarray(image)
 
 
+def speckled(rng: np.random.Generator) -> np.ndarray:
+    """A stroke with some dots, near and far, large and small."""
+    image = Image.new("L", (224, 224))
+    draw = ImageDraw.Draw(image)
+    draw.line([(int(v), int(w)) for v, w in rng.integers(70, 160, (5, 2))], fill=255, width=int(rng.integers(2, 24)))
+    for _ in range(int(rng.integers(1, 5))):
+        x, y = (int(v) for v in rng.integers(0, 224, 2))
+        draw.circle((x, y), int(rng.integers(0, 14)), fill=int(rng.integers(60, 256)))
+    return np.asarray(image)
+
+
 def test_javascript_is_equal(digits: np.ndarray, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     pictures = [enlarged(levels(x), int(rng.integers(1, 9)), rng) for x in digits[:150]]
     pictures += [strokes(rng) for _ in range(150)]
+    pictures += [speckled(rng) for _ in range(60)]
+    assert sum(bool(look(p / 255).said) for p in pictures[-60:]) > 15
     pictures += [np.zeros((9, 7), np.uint8), np.full((1, 1), 255, np.uint8)]
     for picture, theirs in zip(pictures, run_js(pictures, tmp_path), strict=True):
         try:

@@ -8,6 +8,7 @@ import time
 import urllib.parse
 
 import numpy as np
+import pytest
 import torch
 from playwright.sync_api import Locator, Page, expect
 
@@ -70,6 +71,22 @@ def same_picture(page: Page, timeout_s: float = 15) -> np.ndarray:
 def clear(page: Page) -> None:
     page.get_by_test_id("clear").click()
     expect(page.get_by_text("There is nothing drawn yet")).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.case(3)
+def test_a_dot_in_a_corner_moves_nothing_and_is_said(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw")
+    ready(page)
+    clear(page)
+    stroke(page, *SEVEN)
+    before = same_picture(page)
+    noted = page.get_by_test_id("noted")
+    expect(noted).to_be_hidden()
+    stroke(page, (0.06, 0.94))
+    expect(noted).to_have_text("A speck beside the digit was left out.", timeout=15_000)
+    assert np.array_equal(same_picture(page), before)
+    page.get_by_test_id("undo").click()
+    expect(noted).to_be_hidden(timeout=15_000)
 
 
 def test_draw_a_seven(page: Page, app: str) -> None:

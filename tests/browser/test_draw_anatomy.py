@@ -19,7 +19,8 @@ from playwright.sync_api import Page, expect
 
 from sae_core import load, reference
 from sae_core.measure.neighbours import SHOWN
-from sae_core.pictures.prepare import prepare, prepare_upload
+from sae_core.pictures.prepare import prepare
+from sae_core.pictures.upload import prepare_upload
 from sae_core.store import catalogue
 from tests.browser.conftest import STATE
 from tests.browser.test_draw import DRAW, SEVEN, clear, numbers, picture_in_url, ready, same_picture, stroke

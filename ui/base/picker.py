@@ -8,12 +8,16 @@ import streamlit as st
 
 from sae_core import reference
 from sae_core.datasets import DataError, dataset_info
-from sae_core.pictures.prepare import PictureError, prepare_upload
+from sae_core.pictures.prepare import PictureError
+from sae_core.pictures.upload import SUFFIXES, look_upload
 from ui.base import state
 
 
-def pick_picture(choice: state.Choice, empty: bool = False) -> None:
-    """A row of controls; a choice is set in the session before the page runs again. `empty`: no picture is shown."""
+def pick_picture(choice: state.Choice, empty: bool = False, say: bool = True) -> None:
+    """A row of controls; a choice is set in the session before the page runs again.
+
+    `empty`: no picture is shown. `say`: under them what was found in the picture; the pad says it itself.
+    """
     data, side = choice.data, choice.model.side
     try:
         images, picture = choice.images("test"), choice.picture  # a warning about the picture stands above the row
@@ -49,13 +53,15 @@ def pick_picture(choice: state.Choice, empty: bool = False) -> None:
         with st.popover("Upload a picture"):
             st.file_uploader(
                 "A photo or scan of one digit: PNG, JPEG, WebP, GIF or BMP",
-                type=["png", "jpg", "jpeg", "webp", "gif", "bmp"],
+                type=list(SUFFIXES),
                 key="upload",
                 on_change=_take_upload,
                 args=(side, picture.ref),
                 help=f"It is fitted to {side}×{side} pixels as MNIST's digits were; "
                 "dark ink on light paper is turned round.",
             )
+    for sentence in state.said_of(picture.ref) if say else ():
+        st.info(sentence, icon=":material/info:")
     if problem := st.session_state.get("upload_problem"):
         # It stays with that picture: a run may be ended before its words are sent, or followed by another.
         text, shown = problem
@@ -94,8 +100,10 @@ def _take_upload(side: int, shown: str) -> None:
     if upload is None:
         return
     try:
-        x = prepare_upload(upload.getvalue(), side)
+        made = look_upload(upload.getvalue(), side)
     except PictureError as e:
         st.session_state["upload_problem"] = str(e), shown
     else:
-        state.choose(image=reference.drawn(x, "your upload").ref)
+        ref = reference.drawn(made.x, "your upload").ref
+        state.say_of(ref, made.said)
+        state.choose(image=ref)

@@ -62,6 +62,17 @@ def choose(**choices: str | int | None) -> None:
     write_url()
 
 
+def say_of(ref: str | None, said: tuple[str, ...]) -> None:
+    """Keep what was found in a picture as it was prepared, until another one is."""
+    st.session_state["said_of_picture"] = ref, said
+
+
+def said_of(ref: str | None) -> tuple[str, ...]:
+    """What was found in the picture of that reference as it was prepared in this session."""
+    of, said = st.session_state.get("said_of_picture", (None, ()))
+    return said if ref is not None and of == ref else ()
+
+
 def _picture(data: str, side: int) -> Picture:
     """The chosen image; what the URL asks for and cannot be had is said, and the example shown instead."""
     ref = chosen.get("image")

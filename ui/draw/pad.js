@@ -2,7 +2,7 @@
 
 import { clamp } from "../live/arithmetic.js";
 import { fromBase64, toBase64 } from "../live/bytes.js";
-import { able, find, keepKeys, steady } from "../live/dom.js";
+import { able, find, keepKeys, steady, write } from "../live/dom.js";
 import { readPicture } from "../live/files.js";
 import { live } from "../live/frames.js";
 import { about, linkOf, through } from "../live/link.js";
@@ -22,6 +22,7 @@ import { TAKE } from "./take.js";
  * @property {string} id of the pad
  * @property {{ key: string | null, levels: string, from: number | null, push: number | null }} picture the one that is
  *   chosen: its name, its 8-bit levels, and where it is from (see link.js); key null: none
+ * @property {string[]} said what Python found in it, in sentences
  */
 /** @typedef {Message & Answer & ResultData} Data */
 
@@ -41,7 +42,7 @@ export default mounting(".draw", (root) => {
   const canvas = find(root, ".pad", HTMLCanvasElement), pen = find(root, ".pen"), cursor = find(root, ".cursor");
   const button = (/** @type {string} */ name) => find(root, name, HTMLButtonElement);
   const undo = button(".undo"), redo = button(".redo"), clear = button(".clear"), eraser = button(".eraser");
-  const brush = find(root, ".brush", HTMLInputElement), refused = find(root, ".refused");
+  const brush = find(root, ".brush", HTMLInputElement), refused = find(root, ".refused"), noted = find(root, ".noted");
   const raster = new Raster(canvas);
   /** @type {Data} */
   let data;
@@ -251,6 +252,8 @@ export default mounting(".draw", (root) => {
     if (news?.refused) refuse(news.refused);
     else if (other || verdict === "take") refuse("");
     tools();
+    write(noted, data.said.join(" "));
+    noted.hidden = !data.said.length;
     shown.update(data);
     frame();
   }

@@ -10,8 +10,9 @@ import streamlit as st
 
 from sae_core import reference
 from sae_core.datasets import DataError
-from sae_core.pictures.prepare import SIDE, EmptyPicture, PictureError, prepare, prepare_pixels
+from sae_core.pictures.prepare import SIDE, EmptyPicture, PictureError, Prepared, look
 from sae_core.pictures.sides import side_of
+from sae_core.pictures.upload import look_pixels
 from ui.base import state, words
 from ui.live import link
 from ui.live.classifier import LiveClassifier
@@ -40,23 +41,26 @@ def take_drawing() -> None:
 def _take_drawn(message: link.Message) -> None:
     st.session_state["draw_emptied"] = False
     try:
-        x = _prepared(message)
+        x, said = _prepared(message)
     except EmptyPicture:
         # Nothing is chosen now: the other pages show their example, the pad stays empty until another is chosen.
-        ref = None
+        ref, said = None, ()
         st.session_state["draw_emptied"] = True
     else:
         ref = _named(message, x) or reference.drawn(x, "your drawing").ref
+    state.say_of(ref, said)
     state.choose(image=ref)
     _note(ref, message["seq"])
 
 
 def _take_dropped(message: link.Message) -> None:
     try:
-        x = _dropped(message)
+        x, said = _dropped(message)
     except PictureError as e:
         raise link.Refused(str(e)) from e
-    state.choose(image=reference.drawn(x, "your upload").ref)  # the pad does not have this picture yet: `draw` says so
+    ref = reference.drawn(x, "your upload").ref
+    state.say_of(ref, said)
+    state.choose(image=ref)  # the pad does not have this picture yet: `draw` says so
 
 
 def _note(key: str | None, message: int | None, push: int | None = None) -> None:
@@ -65,14 +69,14 @@ def _note(key: str | None, message: int | None, push: int | None = None) -> None
     st.session_state["draw_pad"] = {"key": key, "from": message, "push": push or before.get("push")}
 
 
-def _dropped(value: dict[str, Any]) -> np.ndarray:
+def _dropped(value: dict[str, Any]) -> Prepared:
     """The picture that an upload of the same pixels would become."""
     width, height = int(value["width"]), int(value["height"])
     if not (1 <= width <= _DROPPED_SIDE and 1 <= height <= _DROPPED_SIDE):
         raise ValueError(f"a dropped picture has at most {_DROPPED_SIDE} pixels a side")
     pixels = np.frombuffer(base64.b64decode(value["px"], validate=True), np.uint8)
     grey, alpha = pixels.reshape(2, height, width)
-    return prepare_pixels(grey, alpha, _frame(value))
+    return look_pixels(grey, alpha, _frame(value))
 
 
 def _frame(value: dict[str, Any]) -> int:
@@ -91,7 +95,7 @@ def _named(value: dict[str, Any], x: np.ndarray) -> str | None:
         return None
 
 
-def _prepared(value: dict[str, Any]) -> np.ndarray:
+def _prepared(value: dict[str, Any]) -> Prepared:
     if value.get("empty"):
         raise EmptyPicture
     side, frame = value["side"], _frame(value)
@@ -101,8 +105,8 @@ def _prepared(value: dict[str, Any]) -> np.ndarray:
     if len(pixels) != side * side:
         raise ValueError(f"{len(pixels)} pixels came instead of {side * side}")
     if side == frame:  # a picture that was loaded and not drawn on: MNIST's own pixels stay as they are
-        return pixels.astype(np.float32) / np.float32(255)
-    return prepare(pixels.reshape(side, side) / 255, frame)
+        return Prepared(pixels.astype(np.float32) / np.float32(255))
+    return look(pixels.reshape(side, side) / 255, frame)
 
 
 def is_empty() -> bool:
@@ -124,6 +128,7 @@ def draw(choice: state.Choice, classifier: LiveClassifier | None = None) -> None
         **link.answer(KEY),
         "model": choice.model.id,
         "side": choice.model.side,
+        "said": [] if empty else list(state.said_of(picture.ref)),
         "picture": {**st.session_state["draw_pad"], "levels": "" if empty else picture.levels},
         "classifier": None if classifier is None else classifier.data(),
     }
