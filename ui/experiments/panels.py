@@ -137,14 +137,26 @@ def _accuracy(s: Source, key: str) -> None:
     _chart(f"{key}-accuracy", hidden_layer.phase(s, 1))
 
 
+def _spread(s: Source, key: str) -> None:
+    _chart(f"{key}-spread", hidden_layer.spread(s))
+
+
 def _targets(s: Source, key: str) -> None:
     _chart(f"{key}-means", hidden_layer.mean_activations(s))
+    _spread(s, key)
 
 
 def _importance(s: Source, key: str) -> None:
     rho, notebook = _rho(key), kept(f"{key}-reading", "Importance", READINGS) == "notebook"
     _chart(f"{key}-all", hidden_layer.importance(s, rho, notebook))
     _chart(f"{key}-classes", hidden_layer.importance_by_class(s, rho, notebook))
+    _spread(s, key)
+
+
+def _units(s: Source, key: str) -> None:
+    kind = kept(f"{key}-units", "Of", hidden_layer.UNITS)
+    _chart(f"{key}-responses", hidden_layer.responses(s, kind))
+    _chart(f"{key}-activations", hidden_layer.activations(s, kind))
 
 
 def _constant(s: Source, key: str) -> None:
@@ -235,6 +247,7 @@ PANELS: dict[str, dict[str, Panel]] = {
     "experiment3": {
         "Training": _phases,
         "Importance": _importance,
+        "Neurons and features": _units,
         "Class pictures": _class_pictures,
         "Top features": _lists,
         "Geometry": _geometry,

@@ -8,10 +8,11 @@ from functools import partial
 import numpy as np
 import plotly.graph_objects as go
 
-from sae_core.documents.hidden_layer import drawing
+from sae_core.documents.hidden_layer import drawing, unit_drawing
 from sae_core.documents.source import NAMES, RHOS, TOP, Builder, Source
 from sae_core.figures import charts, pictures
 from sae_core.measure import geometry
+from sae_core.measure.spread import effective
 from sae_core.models.forms import Layer
 
 CORRELATIONS = {
@@ -242,12 +243,47 @@ def mean_activations(source: Source) -> go.Figure:
     return drawing.mean_activations(means, source.on("train", scrambled=True))
 
 
+UNITS = {
+    "neurons": "the 49 neurons",
+    "rho0.1": "the 98 features, ρ = 0.1",
+    "rho0.999": "the 98 features, ρ = 0.999",
+}
+"""whose responses a report keeps"""
+
+
+def responses(source: Source, kind: str) -> go.Figure:
+    """To which classes each neuron or feature responds."""
+    title = f"What each {'neuron' if kind == 'neurons' else 'feature'} responds to"
+    said = f"{UNITS[kind]}; {source.on(scrambled=True)}"
+    return unit_drawing.responses(source[f"units/{kind}/classes"], NAMES, title, said)
+
+
+def activations(source: Source, kind: str) -> go.Figure:
+    """The activation histogram of each neuron or feature, exact zeros in a column of their own."""
+    shares, top = source[f"units/{kind}/histogram"], float(source[f"units/{kind}/top"][0])
+    title = f"Activations of each {'neuron' if kind == 'neurons' else 'feature'}"
+    return unit_drawing.activations(shares, top, title, f"{UNITS[kind]}; {source.on(scrambled=True)}")
+
+
+def spread(source: Source) -> go.Figure:
+    """With how many features each class gets along, by both readings of importance and for both targets."""
+    found = {
+        (rho, reading): effective(_shares(source, rho, notebook))
+        for rho in RHOS
+        for notebook, reading in ((True, "as documented"), (False, "reconstruction alone"))
+    }
+    return unit_drawing.spread(found, [*NAMES, "all"], source.on("train", scrambled=True))
+
+
 def builders() -> dict[str, Builder]:
     """Every figure of the document by its file name, each reading of the contradictions included."""
     found: dict[str, Builder] = {
         "phase1": partial(phase, number=1),
         "phase3": partial(phase, number=3),
         "mean-activations": mean_activations,
+        "spread": spread,
+        **{f"responses-{kind}": partial(responses, kind=kind) for kind in UNITS},
+        **{f"activations-{kind}": partial(activations, kind=kind) for kind in UNITS},
     }
     for rho in RHOS:
         of_rho: dict[str, Callable[..., go.Figure]] = {
