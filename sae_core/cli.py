@@ -182,7 +182,7 @@ def _train(args: argparse.Namespace) -> tuple[Any, str]:
     if reads != PIXELS and args.variant != "generator":
         from_images["d_in"] = catalogue.read(reads).config["d_hidden"]
     config = _chosen(args, cls.Config, from_images)
-    opts = _chosen(args, TrainOptions, cls.recipe)
+    opts = _chosen(args, TrainOptions, cls.recipe_for(len(images)))
     measure, describe = _measured(images, args.data_dir)
     with Bars(args.progress) as progress, ExitStack() as stack:
         heard: list[Callable[[TrainLog], None]] = [progress.log]
@@ -301,6 +301,9 @@ def _benchmark(args: argparse.Namespace) -> tuple[Any, str]:
         f"{r['speedup']:6.2f} times the first"
         for r in rows
     ]
+    if len({r["device"] for r in rows}) == 1:
+        text.append("no GPU is here, or PyTorch does not see it: not measured")
+    text.append("the documents' ensemble of five, batches of 128; looking for partners (matching) is left out")
     return rows, "\n".join(text)
 
 

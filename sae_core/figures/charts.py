@@ -48,7 +48,11 @@ def frequency_against_strength(
 def feature_map(
     xy: np.ndarray, features: np.ndarray, frequency: np.ndarray, digit: np.ndarray, by: str, said: str
 ) -> go.Figure:
-    """Figure 7: a t-SNE map [n, 2] of features [n]; colour is the frequency [n], `digit` [n] the class of most lift."""
+    """A t-SNE map [n, 2] of features [n]; colour is the frequency [n], a cross where that is 0.
+
+    `digit` [n] is the class of most lift, −1 where there is none to name: see `sae_core.measure.features.most_lift`.
+    Source: figure 7 of the program that documents 000–002 describe.
+    """
     log = np.log10(np.maximum(frequency.astype(float), 1e-5))
     ticks = np.arange(-5, 1)
     colour = {**colour_bar("active on (%)"), "tickvals": ticks, "ticktext": [f"{100 * 10.0**t:g}" for t in ticks]}
@@ -56,19 +60,37 @@ def feature_map(
         x=xy[:, 0],
         y=xy[:, 1],
         mode="markers",
-        marker={"size": 6, "color": log, "colorscale": RATE_COLOURS, "showscale": True, "colorbar": colour},
-        customdata=np.stack([features, 100 * frequency, digit], 1),
-        hovertemplate="feature %{customdata[0]:.0f}: on %{customdata[1]:.2g} %, most lift for %{customdata[2]:.0f}"
-        "<extra></extra>",
+        marker={
+            "size": 6,
+            "color": log,
+            "colorscale": RATE_COLOURS,
+            "showscale": True,
+            "colorbar": colour,
+            "symbol": np.where(frequency > 0, "circle", "x-thin-open"),
+        },
+        customdata=np.array(
+            [(int(f), _on_map(f, *of)) for f, *of in zip(features, frequency, digit, strict=True)], dtype=object
+        ),
+        hovertemplate="%{customdata[1]}<extra></extra>",
     )
+    unused = int((frequency == 0).sum())
     return plot(
         points,
         "t-SNE of the features",
-        f"the {len(features)} first by {by}, standardised encoder rows, perplexity 30; axes have no unit; {said}",
+        f"the {len(features)} first by {by}, {unused} of them never active (crosses); standardised encoder rows, "
+        f"perplexity 30; axes have no unit; {said}",
         {"visible": False},
         {"visible": False},
         420,
     )
+
+
+def _on_map(feature: int, frequency: float, digit: int) -> str:
+    """What is said of a feature on a map."""
+    if not frequency:
+        return f"feature {feature}: never active"
+    lift = f", most lift for {digit}" if digit >= 0 else ", on too few images for a lift"
+    return f"feature {feature}: on {100 * frequency:.2g} %{lift}"
 
 
 def histogram(

@@ -83,6 +83,15 @@ def lift(class_rates: np.ndarray, frequency: np.ndarray) -> np.ndarray:
     return np.divide(class_rates, base, out=np.zeros_like(class_rates), where=base > 0)
 
 
+def most_lift(class_rates: np.ndarray, count: np.ndarray, n: int) -> np.ndarray:
+    """The class of most lift of each latent [d_sae]; −1 for one that is active on fewer than FEW of the n images.
+
+    class_rates [d_sae, classes], count [d_sae] images on which it is active.
+    """
+    classes = lift(class_rates.astype(np.float64), count / n).argmax(1)
+    return np.where(count >= FEW, classes, -1)
+
+
 def save(stats: FeatureStats, folder: Path, member: int = 0) -> None:
     """Store statistics beside a checkpoint, so that a page opens without the data; importance in a file of its own."""
     arrays = {f.name: v for f in fields(stats) if isinstance(v := getattr(stats, f.name), np.ndarray)}

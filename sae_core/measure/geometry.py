@@ -229,7 +229,7 @@ class FeatureMap(NamedTuple):
 def feature_map(rows: np.ndarray, by: str = "norm", n: int = 500, seed: int = 42) -> FeatureMap:
     """t-SNE of the n first latents by their encoder rows [d_sae, d_in]: standardised, perplexity 30, 1000 iterations.
 
-    ValueError for fewer than 31 latents. Source: figure 7 of documents 000–002.
+    ValueError for fewer than 31 latents. Source: figure 7 of the program that documents 000–002 describe.
     """
     features = top_features(rows, by, n)
     return FeatureMap(features, tsne(rows[features], perplexity=30, seed=seed, standardise=True))

@@ -64,6 +64,51 @@ def _first_losses(s: Source, key: str) -> None:
 def _training(s: Source, key: str) -> None:
     _start(s, key)
     _pair(key, lambda: ensemble.first_losses(s), lambda: ensemble.pearson_by_digit(s))
+    _devices(s, key)
+
+
+def _devices(s: Source, key: str) -> None:
+    """How fast the ensemble trains on the devices of the computer that made the report."""
+    st.markdown("**Training speed by device**")
+    rows = [
+        {
+            "device": f"{r['name']}, {r['threads']} threads" if r["device"] == "cpu" else r["name"],
+            "numbers": r["precision"],
+            "ms a step": r["ms_per_step"],
+            "images a second": r["images_per_s"],
+            "times the first": r["speedup"],
+        }
+        for r in s.report.info["devices"]
+    ]
+    if all(r["device"] == "cpu" for r in s.report.info["devices"]):
+        rows.append({"device": "GPU", "numbers": "no GPU was there: not measured"})
+    st.dataframe(
+        rows,
+        hide_index=True,
+        key=f"{key}-devices",
+        column_config={
+            "ms a step": st.column_config.NumberColumn(format="%.1f"),
+            "images a second": st.column_config.NumberColumn(format="%.0f"),
+            "times the first": st.column_config.NumberColumn(format="%.2f"),
+        },
+    )
+    st.caption(
+        "The documents’ ensemble of five, batches of 128, on the computer that made this report; looking for partners "
+        "(matching) is left out. `python -m sae_core benchmark devices` measures it here."
+    )
+
+
+def _revival(s: Source, key: str) -> None:
+    """One member trained without and with re-initialisation of inactive features."""
+    found = s["revival"].astype(float)
+    names = ["Pearson (test)", "FVU (test)", "never active (train)", "started anew"]
+    st.dataframe(
+        {"inactive features are": ["left alone", "re-initialised"], **dict(zip(names, found.T, strict=True))},
+        hide_index=True,
+        key=f"{key}-revival",
+        column_config={n: st.column_config.NumberColumn(format="%.4f" if n in names[:2] else "%.0f") for n in names},
+    )
+    st.caption(s.claimed("inactive features are re-initialised").note)
 
 
 def _strength(s: Source, key: str) -> None:
@@ -257,6 +302,7 @@ PANELS: dict[str, dict[str, Panel]] = {
 SWITCHES: dict[int, Panel] = {
     1: _consistency,
     3: _agreement,
+    4: _revival,
     5: _start,
     6: _first_losses,
     7: _strength,

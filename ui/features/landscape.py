@@ -23,7 +23,7 @@ MAPPED = 500
 
 
 def landscape(choice: state.Choice, stats: FeatureStats | None) -> None:
-    """Figures 5 and 7 of the documents for the chosen model; filled only when it is opened."""
+    """Use (figure 5 of the documents) and map of the chosen model's features; filled only when it is opened."""
     if stats is None:
         return
     box = st.expander("Use and map of the features", key="feature-landscape", on_change="rerun")
@@ -57,6 +57,7 @@ def _use(stats: FeatureStats) -> None:
 
 def _map(choice: state.Choice, stats: FeatureStats) -> None:
     from sae_core.figures import charts
+    from sae_core.measure.features import most_lift
     from sae_core.measure.geometry import RANKINGS
 
     words = dict(zip(RANKINGS, ("length of the row", "variance of its weights", "largest weight"), strict=True))
@@ -69,7 +70,7 @@ def _map(choice: state.Choice, stats: FeatureStats) -> None:
         except ValueError as e:
             st.info(f"There is no map: {e}", icon=":material/info:")
             return
-    digit = stats.lift.argmax(1)[found.features]
+    digit = most_lift(stats.class_rates, stats.count, stats.n)[found.features]
     said = f"{stats.dataset}/{stats.split}, n = {stats.n:,}"
     frequency = stats.frequency[found.features]
     _points(charts.feature_map(found.xy, found.features, frequency, digit, words[by], said), "map-of-features")

@@ -12,7 +12,7 @@ from sae_core.documents.source import NAMES, Builder, Source, said_of
 from sae_core.figures import charts
 from sae_core.figures import digits as shared
 from sae_core.measure import geometry
-from sae_core.measure.features import lift
+from sae_core.measure.features import most_lift
 from sae_core.measure.lists import KEY_SHARE, by_lift
 
 RANKINGS = {"norm": "norm of the row", "variance": "variance of the row", "largest": "largest weight"}
@@ -132,12 +132,13 @@ def key_feature_rates(source: Source, by_mean: bool = False) -> go.Figure:
 
 
 def feature_map(source: Source, by: str = "norm") -> go.Figure:
-    """Figure 7, by one of three rankings."""
+    """A map of the features (figure 7 of the documents' program), by one of three rankings."""
     features, xy = source[f"tsne_{by}_features"], source[f"tsne_{by}_xy"]
     frequency = source["frequency"]
-    digit = lift(source["class_rates"], frequency).argmax(1)[features]
+    n = source.report.info["n"]["train"]
+    digit = most_lift(source["class_rates"], np.round(frequency.astype(float) * n), n)[features]
     frequency = frequency[features]
-    said = f"weights of member 0, n = {len(features)}"
+    said = f"weights of member 0, n = {len(features)}; use on {source.on('train')}"
     return charts.feature_map(xy, features, frequency, digit, RANKINGS[by], said)
 
 
@@ -174,11 +175,11 @@ def locality(source: Source) -> go.Figure:
 
 def nearest(source: Source) -> go.Figure:
     """Each feature's cosine to the nearest other."""
-    values = source["nearest_cosine"]
+    values, ever = source["nearest_cosine"], source["ever_active"][0]
     return charts.histogram(
         values,
         "How redundant the features are",
-        f"weights of member 0, n = {len(values):,} features",
+        f"weights of member 0, n = {len(values):,} features, {int(ever.sum()):,} ever active on {source.on('train')}",
         "cosine to the nearest other feature",
         {"called redundant": 0.9},
     )
