@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib.util
+import io
 import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sae_core import files
+from sae_core import files, train_command
+from sae_core.arguments import add_data_dir, add_device, add_json, add_progress, metrics_text
 from sae_core.datasets import (
     DataError,
     ImageSet,
     data_folder,
     dataset_info,
     dataset_names,
-    default_data_dir,
     download_dataset,
     load_dataset,
 )
 from sae_core.measure import features
-from sae_core.options import add_arguments, from_dict
 from sae_core.progress import Bars, ProgressFile, plain
 from sae_core.store import catalogue
 
 if TYPE_CHECKING:
-    from sae_core.training.loop import TrainLog
+    pass
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it did what was asked, 1 with a sentence on stderr when it could not."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console or a file in a code page without our letters still prints
+            stream.reconfigure(errors="replace")
     args = _parser(argv if argv is not None else sys.argv[1:]).parse_args(argv)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *of, **more: print(f"note: {message}", file=sys.stderr)
+            return _run(args)
+    finally:
+        sys.stdout.flush()
+
+
+def _run(args: argparse.Namespace) -> int:
     told = None
     try:
         told = args.progress = ProgressFile(args.progress) if getattr(args, "progress", None) else None
@@ -70,9 +81,9 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    train = command("train", _train, "train a model, or find it if it has been trained already")
+    train = command("train", train_command.train, "train a model, or find it if it has been trained already")
     if argv and argv[0] == "train":  # only here are the variants needed, and they need torch
-        _add_variants(train)
+        train_command.add_variants(train)
     evaluate = command("evaluate", _evaluate, "measure a model on a split")
     evaluate.add_argument("checkpoint", help="a name from `list`, NAME/0, or a folder")
     evaluate.add_argument("--dataset", choices=dataset_names(), default="mnist")
@@ -97,7 +108,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     reproduce.add_argument("--out", type=Path, default=None, help="folder of the report (default: results/NAME)")
     reproduce.add_argument("--seed", type=int, default=42, help="of the models it trains (default: 42)")
     reproduce.add_argument("--no-figures", action="store_true", help="leave only the numbers, no figure's file")
-    _add_progress(reproduce)
+    add_progress(reproduce)
     dashboard = command("dashboard", _dashboard, "the dashboard in your browser; Ctrl-C stops it")
     dashboard.add_argument("--port", type=int, default=8501)
     dashboard.add_argument("streamlit", nargs="*", help="further options for streamlit, after --")
@@ -106,142 +117,12 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     data.add_argument("action", choices=("get", "list"))
     data.add_argument("name", nargs="?", choices=dataset_names())
     for sub in (evaluate, encode, features, reproduce):
-        _add_device(sub)
+        add_device(sub)
     for sub in (evaluate, data, features, first, benchmark, reproduce):
-        _add_data_dir(sub)
+        add_data_dir(sub)
     for sub in (evaluate, encode, data, features, first, benchmark, reproduce, commands.choices["list"]):
-        _add_json(sub)
+        add_json(sub)
     return parser
-
-
-def _add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-
-
-def _add_data_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data-dir", type=Path, default=None, help=f"default: {default_data_dir()} (or SAE_DATA)")
-
-
-def _add_progress(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--progress",
-        type=Path,
-        metavar="FILE",
-        default=None,
-        help='write there how far it is, for another program: a line of JSON at a time, {"what", "done", "of"} and a '
-        'training\'s numbers; the last line says {"ended": "done"}, or "failed" with the "error"',
-    )
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one line of JSON on stdout; the rest goes to stderr")
-
-
-def _add_variants(parser: argparse.ArgumentParser) -> None:
-    """One subcommand a registered model, with its own options and the defaults that suit it."""
-    from sae_core.training.loggers import LOGGERS
-    from sae_core.training.loop import TrainOptions
-    from sae_core.variants import networks
-
-    subs = parser.add_subparsers(dest="variant", required=True, metavar="VARIANT")
-    for name, cls in networks().items():
-        first = (cls.__doc__ or "").strip().splitlines()[0]
-        sub = subs.add_parser(
-            name, help=first, description=cls.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        add_arguments(sub.add_argument_group("the model"), cls.Config)
-        add_arguments(sub.add_argument_group("the training"), TrainOptions, cls.recipe)
-        sub.add_argument("--dataset", choices=dataset_names(), default="mnist")
-        sub.add_argument(
-            "--out", type=Path, default=catalogue.stores()[0], help="the folder of models; the model is OUT/NAME"
-        )
-        sub.add_argument("--name", default=None, help="instead of a name made from the options")
-        sub.add_argument("--log-to", choices=LOGGERS, default=None, help="log there too, where it is installed")
-        _add_progress(sub)
-        _add_device(sub)
-        _add_data_dir(sub)
-        _add_json(sub)
-
-
-def _chosen(args: argparse.Namespace, cls: type, defaults: dict[str, Any]) -> Any:
-    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(cls)}
-    return from_dict(cls, {**defaults, **{k: v for k, v in given.items() if v is not None}})
-
-
-def _train(args: argparse.Namespace) -> tuple[Any, str]:
-    from sae_core.models.configs import PIXELS
-    from sae_core.store.train_or_load import fitting, train_or_load
-    from sae_core.training.loggers import logger
-    from sae_core.training.loop import TrainOptions
-    from sae_core.variants import networks
-
-    cls = networks()[args.variant]
-    images = load_dataset(args.dataset, "train", args.data_dir)
-    reads = getattr(args, "reads", None) or PIXELS
-    from_images = fitting(cls, images)
-    if reads != PIXELS and args.variant != "generator":
-        from_images["d_in"] = catalogue.read(reads).config["d_hidden"]
-    config = _chosen(args, cls.Config, from_images)
-    opts = _chosen(args, TrainOptions, cls.recipe_for(len(images)))
-    measure, describe = _measured(images, args.data_dir)
-    with Bars(args.progress) as progress, ExitStack() as stack:
-        heard: list[Callable[[TrainLog], None]] = [progress.log]
-        if args.log_to:
-            settings = {**dataclasses.asdict(config), **dataclasses.asdict(opts), "data": args.dataset}
-            heard.append(stack.enter_context(logger(args.log_to, args.name or args.variant, settings, Path("logs"))))
-
-        def tell_all(log: TrainLog) -> None:
-            for hear in heard:
-                hear(log)
-
-        checkpoint, cached = train_or_load(
-            args.variant,
-            images,
-            config,
-            opts,
-            out=args.out,
-            name=args.name,
-            device=args.device,
-            measure=measure,
-            describe=describe,
-            on_log=tell_all,
-            on_stage=progress.stage,
-        )
-    result = {
-        "name": checkpoint.name,
-        "path": checkpoint.path,
-        "cached": cached,
-        "hash": checkpoint.hash,
-        "metrics": checkpoint.metrics,
-    }
-    return result, f"{'found' if cached else 'trained'} {checkpoint.path}\n" + _metrics_text(checkpoint.metrics)
-
-
-def _measured(images: ImageSet, data_dir: Path | None) -> tuple[list[ImageSet], list[ImageSet]]:
-    """What a model trained on `images` is measured on, and what its features are described over."""
-    embedded = [load_dataset("digits", split) for split in ("train", "test")]
-    measure, describe = [images, load_dataset(images.name, "test", data_dir)], [images]
-    if embedded[0].side == images.side:
-        measure, describe = [*measure, embedded[1]], [*describe, embedded[0]]
-    return [list({(s.name, s.split): s for s in sets}.values()) for sets in (measure, describe)]  # type: ignore[return-value]
-
-
-def _metrics_text(metrics: dict[str, dict[str, float]]) -> str:
-    digits = {
-        "pearson": "Pearson {:.4f}",
-        "fvu": "FVU {:.4f}",
-        "mse": "MSE {:.5f}",
-        "l0": "L0 {:.1f}",
-        "dead": "dead {:,}",
-        "rare": "rare {:,}",
-        "in_use": "in use {:,}",
-    }
-    digits |= {"accuracy": "accuracy {:.4f}", "accuracy_digits": "on digits alone {:.4f}"}
-    digits |= {"mse_digits": "on digits alone {:.5f}", "n": "n = {:,}"}
-    return "\n".join(
-        f"  {split:<14} " + "  ".join(digits.get(name, name + " {}").format(value) for name, value in m.items())
-        for split, m in metrics.items()
-    )
 
 
 def _evaluate(args: argparse.Namespace) -> tuple[Any, str]:
@@ -260,7 +141,7 @@ def _evaluate(args: argparse.Namespace) -> tuple[Any, str]:
             x, labels = with_scrambled(x, labels, scrambled=images.n_classes)
         network = load_network(args.checkpoint, args.device)
         metrics = evaluate_network(network, x, labels, scrambled=images.n_classes)._asdict()
-    return metrics, _metrics_text({f"{images.name}/{images.split}": metrics})
+    return metrics, metrics_text({f"{images.name}/{images.split}": metrics})
 
 
 def _features(args: argparse.Namespace) -> tuple[Any, str]:
@@ -381,7 +262,9 @@ def _list(args: argparse.Namespace) -> tuple[Any, str]:
         }
         for c in found
     ]
-    text = "\n".join(f"{c.name}  ({c.variant})\n{_metrics_text(c.metrics)}" for c in found)
+    text = "\n".join(
+        f"{c.name}  ({c.variant}{', collapsed' if c.collapsed else ''})\n{metrics_text(c.metrics)}" for c in found
+    )
     return rows, text or "no model is here yet: python -m sae_core train topk"
 
 

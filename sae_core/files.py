@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -32,6 +33,12 @@ class CheckpointError(Exception):
     """A checkpoint that is missing, damaged or does not fit; the message names the file."""
 
 
+def _named(error: OSError, path: Path) -> OSError:
+    """The same error in words: which file could not be written, and why."""
+    why = os.strerror(error.errno) if error.errno else str(error)
+    return type(error)(error.errno, f"{path} could not be written ({why}); what was there before is kept")
+
+
 def write_aside(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a file beside `path`, bring it to the disk, then put it in place in one step."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -40,8 +47,11 @@ def write_aside(path: Path, write: Callable[[Path], None]) -> None:
         with open(aside, "rb+") as f:
             os.fsync(f.fileno())
         os.replace(aside, path)
+    except OSError as e:
+        raise _named(e, path) from e
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -54,8 +64,18 @@ def write_json(path: Path, value: Any) -> None:
     write_aside(path, write)
 
 
+def _ordinary(path: Path) -> None:
+    """CheckpointError unless it is a file, missing, or cannot be looked at: a pipe would be waited for without end."""
+    try:
+        if not path.is_file() and path.exists():
+            raise CheckpointError(f"{path} cannot be read: it is not an ordinary file")
+    except OSError:
+        pass  # opening it says why
+
+
 def read_json(path: Path) -> Any:
     """The JSON of a checkpoint's file. CheckpointError names a missing or damaged one."""
+    _ordinary(path)
     try:
         if path.stat().st_size > 10_000_000:
             raise CheckpointError(f"{path} is far too large for a file of its kind")
@@ -79,6 +99,7 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays and metadata of a safetensors file. CheckpointError names a missing or damaged one."""
+    _ordinary(path)
     try:
         with safetensors.safe_open(path, framework="numpy") as f:
             return {name: f.get_tensor(name) for name in f.keys()}, dict(f.metadata() or {})  # noqa: SIM118
@@ -90,8 +111,11 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 def append_line(path: Path, value: Any) -> None:
     """One more line of a JSON-lines file."""
-    with open(path, "a", encoding="utf-8") as f:
-        f.write(json.dumps(value) + "\n")
+    try:
+        with open(path, "a", encoding="utf-8") as f:
+            f.write(json.dumps(value) + "\n")
+    except OSError as e:
+        raise _named(e, path) from e
 
 
 def read_lines(path: Path) -> list[Any]:

@@ -27,9 +27,10 @@ from sae_core.datasets import ImageSet
 from sae_core.files import CheckpointError
 from sae_core.measure import features
 from sae_core.measure.metrics import evaluate
+from sae_core.models.sae import SAE
 from sae_core.store import catalogue
 from sae_core.store.catalogue import Checkpoint
-from sae_core.store.checkpoints import load
+from sae_core.store.checkpoints import load, load_network
 from sae_core.store.train_or_load import train_or_load
 from sae_core.training.loop import TrainOptions
 from sae_core.variants import registry
@@ -249,7 +250,9 @@ def test_a_member_of_an_ensemble_opens_by_its_number(tmp_path: Path) -> None:
         "tied_topk", images(), config, OPTS, out=tmp_path, measure=[images()], describe=[images()]
     )
     x = torch.tensor(images().x)
-    whole, first, second = (load(f"{checkpoint.path}{which}") for which in ("", "/0", "/1"))
+    whole = load_network(checkpoint.path)
+    assert isinstance(whole, SAE)
+    first, second = (load(f"{checkpoint.path}{which}") for which in ("/0", "/1"))
     assert torch.allclose(whole(x).x_hat, torch.stack([first(x).x_hat, second(x).x_hat]), atol=1e-6)
     assert not torch.equal(first.W_enc, second.W_enc)
     assert not first(x).x_hat.requires_grad and not first.training

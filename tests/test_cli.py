@@ -64,7 +64,7 @@ NAME = "topk-32-k4-digits"
 
 def test_train(cli: Cli, tmp_path: Path) -> None:
     found = cli(*TRAIN, "--out", tmp_path, "--device", "cpu", "--lr", "0.01")
-    assert set(found) == {"name", "path", "cached", "hash", "metrics"}
+    assert set(found) == {"name", "path", "cached", "hash", "metrics", "collapsed"}
     assert (found["name"], found["path"], found["cached"]) == (NAME, str(tmp_path / NAME), False)
     assert set(found["metrics"]) == {"digits/train", "digits/test"}
     assert set(found["metrics"]["digits/test"]) == set(Metrics._fields)

@@ -52,7 +52,9 @@ MAY_IMPORT = {
     "steering": ["store", "measure", "models", "reference", "pictures", *GROUND],
     "documents": ["steering", "figures", *MEASURED],
     "progress": ["training", *GROUND],
-    "cli": ["progress", "documents", *MEASURED],
+    "arguments": ["datasets"],
+    "train_command": ["arguments", "progress", *MEASURED],
+    "cli": ["arguments", "train_command", "progress", "documents", *MEASURED],
     "checkpoints": ["store"],  # a face: the names that people import
     "__main__": ["cli"],
 }

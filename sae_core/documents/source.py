@@ -83,7 +83,7 @@ def _weights(path: Path, changed: float) -> dict[str, np.ndarray]:
 def _sae(path: Path, changed: float, member: int) -> SAE:
     from sae_core.store.checkpoints import load
 
-    return load(path).member(member)
+    return load(f"{path}/{member}")
 
 
 def said_of(images: ImageSet) -> str:

@@ -8,6 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+FEW_IMAGES = 10_000
+"""with fewer training images an epoch is so few steps that some recipes need to be others"""
+
 
 class Network(nn.Module):
     """What the trainer and the checkpoints know of a model: its config, its losses, and a few hooks."""
@@ -17,6 +20,8 @@ class Network(nn.Module):
     Config: ClassVar[type[Any]]
     recipe: ClassVar[dict[str, Any]] = {}
     """the training options that suit it, where they differ from `TrainOptions`"""
+    recipe_few: ClassVar[dict[str, Any]] = {}
+    """what of it is another with fewer than FEW_IMAGES training images"""
     revival: str = "none"
     """how dead latents come back in the training that is going on: none | reinit | aux"""
 
@@ -27,6 +32,16 @@ class Network(nn.Module):
     def read(self, x: Tensor) -> Tensor:
         """Pictures [N, 784] → what this network reads; here the pixels themselves."""
         return x
+
+    @classmethod
+    def recipe_for(cls, n: int) -> dict[str, Any]:
+        """The training options that suit it, for n training images."""
+        return {**cls.recipe, **(cls.recipe_few if n < FEW_IMAGES else {})}
+
+    @property
+    def revivals(self) -> tuple[str, ...]:
+        """Which ways of bringing dead latents back do something here; "none" is always one."""
+        return ("none",)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
         """Named scalars whose sum is minimised, for a training batch of what it reads."""

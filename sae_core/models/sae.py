@@ -174,6 +174,14 @@ class SAE(Network):
         config = self.config
         return self.idle >= (config.dead_after if isinstance(config, RevivalConfig) else float("inf"))
 
+    @property
+    def revivals(self) -> tuple[str, ...]:
+        """By the auxiliary loss only where a latent that is not chosen may still have a positive pre-activation: where
+        ReLU alone chooses, dead ones have a gradient of 0."""
+        if not isinstance(self.config, RevivalConfig):
+            return ("none",)
+        return ("none", "reinit") if self.selection().by == "all" else ("none", "reinit", "aux")
+
     def watch(self, acts: Tensor) -> None:
         """Count, in training, how long each latent has not been active; acts [B, d_sae]."""
         if self.training:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from sae_core.files import CheckpointError, read_json
 
 CFG, WEIGHTS, METRICS, HISTORY = "cfg.json", "sae_weights.safetensors", "metrics.json", "history.jsonl"
 FORMAT_VERSION = 1
+COLLAPSED_FVU, COLLAPSED_DEAD = 0.9, 0.95
+"""a model that misses that share of the variance, or has that share of dead latents, has learned next to nothing"""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -43,6 +46,11 @@ def find(spec: str | Path) -> tuple[Path, int | None]:
     A bare name is never looked for in the working directory. Raises CheckpointError.
     """
     text = str(spec)
+    if text.rstrip("/" + os.sep).endswith(".partial"):
+        raise CheckpointError(
+            f"{text} is an unfinished training: give its train command again and it goes on where it was, or remove "
+            "that folder"
+        )
     head, _, tail = text.replace(os.sep, "/").rstrip("/").rpartition("/")
     member = int(tail) if head and tail.isdecimal() and len(tail) < 6 else None
     base = head if member is not None else text
@@ -98,6 +106,8 @@ class Checkpoint:
 
         reads = str(self.config.get("reads") or "pixels").partition("@")[0]
         of = self if reads == "pixels" or not self.is_sae else read(reads)
+        if of.is_sae and of is not self:
+            raise CheckpointError(f"{self.path / CFG}: {reads} is an SAE, not a classifier")
         return side_of(int(of.config["d_in"]))
 
     @property
@@ -114,23 +124,59 @@ class Checkpoint:
         """Models trained side by side in it; 1 unless it is an ensemble."""
         return int(self.config.get("members", 1))
 
+    @property
+    def collapsed(self) -> str:
+        """Why this is no good model, in words; empty for one that is, and for a network that is no SAE.
+
+        On the data it was trained on it loses most of what tells images apart, or nearly all of its latents are dead.
+        """
+        d_sae, own = int(self.config.get("d_sae", 0)), self.training["data"]
+        for split, found in self.metrics.items() if d_sae else ():
+            if split.partition("/")[0] != own or not {"fvu", "dead", "l0"} <= found.keys():
+                continue
+            wrong = []
+            if found["fvu"] >= COLLAPSED_FVU:
+                wrong.append(f"its reconstructions miss {100 * found['fvu']:.0f} % of the variance (FVU)")
+            if found["dead"] >= COLLAPSED_DEAD * d_sae:
+                active = f"{found['l0']:.1f} active on an image"
+                wrong.append(f"{found['dead']:,.0f} of its {d_sae:,} latents are dead, {active}")
+            if wrong:
+                return f"this training collapsed: on {split} {' and '.join(wrong)}"
+        return ""
+
     def metrics_of(self, member: int) -> dict[str, dict[str, float]]:
         """The metrics of one member, by "DATASET/SPLIT"."""
         split = {k: k.partition("#") for k in self.metrics}
         return {s: self.metrics[k] for k, (s, _, which) in split.items() if which == (str(member) if member else "")}
 
 
+def member_said(name: str, members: int) -> str:
+    """What is said where an ensemble is named without one of its members."""
+    return f"{name} is an ensemble of {members}; this is its member 0, and {name}/1 to {name}/{members - 1} the others"
+
+
 def read(spec: str | Path) -> Checkpoint:
     """What a checkpoint says of itself. CheckpointError names the file that is missing or damaged."""
-    folder, _ = find(spec)
+    return read_folder(find(spec)[0])
+
+
+def read_folder(folder: Path) -> Checkpoint:
+    """The same of a folder, an unfinished training's too."""
     cfg = read_json(folder / CFG)
     try:
-        ours = cfg["metadata"]["sae_core"]
+        ours = (cfg.get("metadata") or {}).get("sae_core") if isinstance(cfg, dict) else None
+        if ours is None and isinstance(cfg, dict) and "architecture" in cfg:
+            raise CheckpointError(
+                f"{folder / CFG} is of another program (SAELens writes such models), which cannot be opened yet"
+            )
+        if ours is None:
+            raise KeyError("sae_core")
         if ours["format_version"] > FORMAT_VERSION:
             raise CheckpointError(
                 f"{folder / CFG} is of a newer version (format {ours['format_version']}): update this one"
             )
         config = dict(ours["config"])
+        _check(folder, ours, config)
         # Written twice, as SAELens' and as ours; d_in every model has.
         for key in {"d_in"} | {"d_sae", "k"} & (cfg.keys() | config.keys()):
             if cfg[key] != config[key]:
@@ -148,11 +194,38 @@ def read(spec: str | Path) -> Checkpoint:
         raise CheckpointError(f"{folder / CFG} is not the config of a model of ours: {e!r}") from e
 
 
+_WORDS = ("variant", "hash", "data", "split", "fingerprint")
+_COUNTS = ("d_in", "d_sae", "k", "members", "classes", "d_hidden")
+
+
+def _check(folder: Path, ours: dict[str, Any], config: dict[str, Any]) -> None:
+    """TypeError or ValueError, in words, for what a model of ours never says of itself: pages rely on it."""
+    for key in _WORDS:
+        if not isinstance(ours[key], str):
+            raise TypeError(f"{key} is {ours[key]!r}, not a text")
+    if not isinstance(ours["options"], dict):
+        raise TypeError(f"options is {ours['options']!r}, not a table of options")
+    if isinstance(ours["n"], bool) or not isinstance(ours["n"], int):
+        raise TypeError(f"n is {ours['n']!r}, not a number of images")
+    for key, value in [*config.items(), *ours["options"].items()]:
+        if not isinstance(value, str | int | float | bool) and value is not None:
+            raise TypeError(f"{key} is {value!r}, not one value")
+    for key in _COUNTS:
+        if key in config and (isinstance(config[key], bool) or not isinstance(config[key], int) or config[key] < 1):
+            raise ValueError(f"{key} is {config[key]!r}, not a whole number of 1 or more")
+    for key in ("reads", "shows"):
+        if str(config.get(key) or "").partition("@")[0] == folder.name:
+            raise ValueError(f"{key} names the model itself")
+
+
 def _metrics(path: Path) -> dict[str, dict[str, float]]:
     """metrics.json, empty where there is none."""
     found = read_json(path) if path.exists() else {}
     try:
-        if all(isinstance(v, int | float) for split in found.values() for v in split.values()):
+        values = [v for split in found.values() for v in split.values()]
+        if all(isinstance(v, int | float) for v in values):
+            if not all(math.isfinite(v) for v in values):
+                raise CheckpointError(f"{path} has metrics that are not numbers (NaN or infinite)")
             return dict(found)
     except AttributeError:
         pass
@@ -164,7 +237,7 @@ def list_checkpoints(out: Path | None = None) -> tuple[list[Checkpoint], list[st
     found, broken = [], []
     for folder in folders([out] if out else None):
         try:
-            found.append(read(folder.resolve()))
+            found.append(read_folder(folder.resolve()))
         except CheckpointError as e:
             broken.append(str(e))
     return found, broken

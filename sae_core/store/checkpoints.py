@@ -6,6 +6,7 @@ A model is a folder: `cfg.json` (SAELens' names; ours under `metadata.sae_core`)
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,9 @@ from sae_core.variants import build_network, networks
 
 
 def load(spec: str | Path, device: str = "cpu") -> SAE:
-    """A trained SAE, ready for use: "NAME", a path, or "NAME/0" for a member of an ensemble.
+    """A trained SAE, ready for use: "NAME", a path, or "NAME/3" for a member of an ensemble.
+
+    An ensemble without a number is its member 0, which a warning says; `load_network` gives all of it.
 
     One that reads a classifier's hidden layer comes with that classifier and its image generator. CheckpointError names
     the file that is missing, damaged or does not fit; it never becomes random weights.
@@ -36,9 +39,13 @@ def load(spec: str | Path, device: str = "cpu") -> SAE:
     folder, member = catalogue.find(spec)
     sae = load_network(folder, device)
     if not isinstance(sae, SAE):
-        raise CheckpointError(f"{folder} holds a {sae.variant}, not an SAE: use load_network for it")
+        raise CheckpointError(f"{folder} holds a {sae.variant}, which has no code: this needs an SAE")
+    if member is None:
+        if (members := getattr(sae.config, "members", 1)) == 1:
+            return sae
+        warnings.warn(catalogue.member_said(folder.name, members), stacklevel=2)
     try:
-        return sae if member is None else sae.member(member).requires_grad_(False)
+        return sae.member(member or 0).requires_grad_(False)
     except ValueError as e:
         raise CheckpointError(f"{folder}: {e}") from e
 
@@ -58,6 +65,9 @@ def load_network(spec: str | Path, device: str = "cpu") -> Network:
     weights = folder / catalogue.WEIGHTS
     arrays, _ = files.read_tensors(weights)
     there = {name: a.shape for name, a in arrays.items()}
+    for name, a in arrays.items():
+        if a.dtype.kind != "f":
+            raise CheckpointError(f"{weights} holds {name} as {a.dtype}, not as floating-point numbers")
     try:
         cls = networks()[checkpoint.variant]
         config = from_dict(cls.Config, checkpoint.config)
@@ -109,8 +119,10 @@ def attach(model: Network, near: Path, device: str) -> None:
     reads, shows = getattr(model.config, "reads", PIXELS), getattr(model.config, "shows", PIXELS)
     if reads == PIXELS:
         return
-    reader = load_network(_part(reads, near).path, device)
-    painter = None if shows == PIXELS else load_network(_part(shows, near).path, device)
+    parts = [None if name == PIXELS else _part(name, near) for name in (reads, shows)]
+    if any(part is not None and part.is_sae for part in parts):  # before its own parts are asked for, without end
+        raise CheckpointError(f"{reads} is not a classifier, or {shows} not a generator")
+    reader, painter = (None if part is None else load_network(part.path, device) for part in parts)
     if not isinstance(reader, Classifier) or not (painter is None or isinstance(painter, Generator)):
         raise CheckpointError(f"{reads} is not a classifier, or {shows} not a generator")
     if isinstance(model, SAE):

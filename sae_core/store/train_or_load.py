@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import time
@@ -24,12 +25,13 @@ from sae_core.models.sae import SAE
 from sae_core.options import from_dict
 from sae_core.stage import Stage
 from sae_core.store import catalogue
-from sae_core.store.catalogue import Checkpoint, list_checkpoints, read
+from sae_core.store.catalogue import Checkpoint, list_checkpoints, read, read_folder
 from sae_core.store.checkpoints import attach, cfg, pin, save
 from sae_core.store.plan import Plan
 from sae_core.training.loop import Training, TrainLog, TrainOptions
 from sae_core.variants import build_network, networks
 
+OnEpoch = Callable[[int, dict[str, Any], Network], None]
 RESUME = "resume.safetensors"
 SAVE_EVERY_S = 20.0
 """seconds of training that an interruption costs at most"""
@@ -47,6 +49,7 @@ def train_or_load(
     measure: Sequence[ImageSet] = (),
     describe: Sequence[ImageSet] = (),
     on_log: Callable[[TrainLog], None] | None = None,
+    on_epoch: OnEpoch | None = None,
     on_stage: Stage | None = None,
     save_every_s: float = SAVE_EVERY_S,
 ) -> tuple[Checkpoint, bool]:
@@ -54,15 +57,16 @@ def train_or_load(
 
     If it was begun and interrupted, it goes on where it was. `measure` are the splits for metrics.json and
     for the curve by epoch (of the training split the first CURVE_N), `describe` those for feature statistics.
-    `on_log` hears the training, `on_stage(what, done, of)` what comes after. Raises CheckpointError when the
-    name is taken by another model or another process makes it.
+    `on_log` hears the training, `on_epoch(step, measured, model)` what it gives at the end of each epoch,
+    `on_stage(what, done, of)` what comes after. Raises CheckpointError when the name is taken by another model or
+    another process makes it.
     """
     cls = networks().get(variant)
     if cls is None:
         raise ValueError(f"there is no model called {variant!r}; there is {', '.join(networks())}")
     where = resolve(device)
     config = config or from_dict(cls.Config, fitting(cls, images))
-    opts = opts or TrainOptions(**cls.recipe)
+    opts = opts or TrainOptions(**cls.recipe_for(len(images)))
     out = out.resolve()
     config = pin(config, out)
     plan = Plan(variant, config, opts, images.name, images.split, len(images), images.fingerprint)
@@ -80,7 +84,7 @@ def train_or_load(
             if not done:
                 _free_name(out, plan, folder.name)
                 partial.mkdir(exist_ok=True)
-                _make(plan, images, partial, where, measure, describe, on_log, on_stage, save_every_s)
+                _make(plan, images, partial, where, measure, describe, (on_log, on_epoch, on_stage), save_every_s)
                 os.rename(partial, folder)
     except filelock.Timeout:
         raise CheckpointError(f"another process is training {folder.name} right now; wait for it") from None
@@ -115,7 +119,7 @@ def _free_name(out: Path, plan: Plan, name: str | None) -> str:
         if (out / candidate).exists():
             return False
         begun = out / f"{candidate}.partial"
-        return not (begun / catalogue.CFG).exists() or _gives(plan, read(begun))
+        return not (begun / catalogue.CFG).exists() or _gives(plan, read_folder(begun))
 
     if name is not None:
         if not free(catalogue.check_name(name)):
@@ -137,11 +141,11 @@ def _make(
     device: torch.device,
     measure: Sequence[ImageSet],
     describe: Sequence[ImageSet],
-    on_log: Callable[[TrainLog], None] | None,
-    on_stage: Stage | None,
+    told: tuple[Callable[[TrainLog], None] | None, OnEpoch | None, Stage | None],
     save_every_s: float,
 ) -> None:
     """Fill the partial folder, from wherever an earlier process left it."""
+    on_log, on_epoch, on_stage = told
     if (partial / catalogue.METRICS).exists() and not (partial / RESUME).exists():
         return  # all was done but the renaming
     for left_by_a_kill in partial.glob(".*.tmp"):
@@ -161,10 +165,13 @@ def _make(
     for log in training:
         line: dict[str, Any] = log._asdict()
         if log.step % training.per_epoch == 0:
-            line |= _by_epoch(model, images, measure, plan.options)
+            there = _as_it_would_be(model, x)
+            line |= _by_epoch(there, images, measure, plan.options)
         files.append_line(history, line)
         if on_log:
             on_log(log)
+        if on_epoch and "measured" in line:
+            on_epoch(log.step, line["measured"], there)
         if time.monotonic() - saved >= save_every_s or log.step == log.steps:
             files.write_tensors(resume, {key: t.cpu().numpy() for key, t in training.state().items()})
             saved = time.monotonic()
@@ -195,13 +202,24 @@ def describe_all(sae: SAE, parts: Sequence[ImageSet], folder: Path, on_stage: St
             features.save(describe.describe(sae.member(i), part, tell), folder, i)
 
 
+def _as_it_would_be(model: Network, x: torch.Tensor) -> Network:
+    """A copy of the model in training as it would be if that ended here: with a threshold set, say. Its weights are not
+    rounded yet."""
+    there = copy.copy(model)
+    there.__dict__ = {**model.__dict__}  # its parameters are the model's own; what `finish` sets is copied
+    there._buffers = {name: None if b is None else b.clone() for name, b in model._buffers.items()}
+    there.eval()
+    with torch.no_grad():
+        there.finish(there.read(x))
+    return there
+
+
 CURVE_N = 10_000
 """images of the training split on which the curve by epoch is measured"""
 
 
 def _by_epoch(model: Network, images: ImageSet, measure: Sequence[ImageSet], opts: TrainOptions) -> dict[str, Any]:
     """What the history keeps at the end of an epoch, by "DATASET/SPLIT"."""
-    model.eval()
     measured: dict[str, Any] = {}
     classes = images.n_classes  # those of the training, whatever the part
     validation = {}
@@ -210,7 +228,6 @@ def _by_epoch(model: Network, images: ImageSet, measure: Sequence[ImageSet], opt
         if opts.scrambled and part is not images:
             x, labels = with_scrambled(part.x, part.labels, scrambled=classes)
             validation[f"{part.name}/{part.split}"] = validation_loss(model, x, labels, opts.batch_size)
-    model.train()
     return {"measured": measured, **({"validation": validation} if validation else {})}
 
 

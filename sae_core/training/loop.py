@@ -109,6 +109,11 @@ class Training(Iterator[TrainLog]):
         self.steps = self.per_epoch * opts.epochs
         self.step = 0
         self._epoch, self._order = -1, torch.empty(0)
+        if opts.revival not in model.revivals:
+            raise ValueError(
+                f"{model.variant} cannot bring dead latents back by revival = {opts.revival}: it would change "
+                f"nothing there; it can by {' or '.join(model.revivals)}"
+            )
         model.revival = opts.revival
         model.start(read)
         model.train()

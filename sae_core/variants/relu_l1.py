@@ -42,6 +42,8 @@ class ReluL1(Untied):
     variant = "relu_l1"
     Config = ReluL1Config
     recipe: ClassVar[dict[str, Any]] = {"epochs": 5, "batch_size": 128, "lr": 3e-3, "warmup": 0.03, "decay_from": 0.5}
+    # By the recipe above nearly all latents die on the embedded digits: too few, too large steps.
+    recipe_few: ClassVar[dict[str, Any]] = {"epochs": 20, "batch_size": 16, "lr": 1e-3}
     config: ReluL1Config
 
     def start(self, x: Tensor) -> None:

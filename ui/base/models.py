@@ -74,7 +74,7 @@ def _load(path: Path, hash: str, member: int) -> SAE:
     # One image is a few hundred microseconds of work: more threads only get in each other's way.
     torch.set_num_threads(1)
     memory.give_back()
-    return load(path).member(member)
+    return load(f"{path}/{member}")
 
 
 @shared(16)

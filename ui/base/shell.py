@@ -10,6 +10,7 @@ import streamlit as st
 
 from sae_core import files
 from sae_core.datasets import DataError, dataset_info, dataset_names, default_data_dir, download_dataset
+from sae_core.store.catalogue import member_said
 from ui.base import chosen, models
 from ui.base.state import DEFAULT_MODEL, Choice, chosen_feature
 from ui.base.url import in_session, take_url, write_url
@@ -38,6 +39,7 @@ def setup(title: str) -> Choice:
     st.title(title, anchor=False)
     navigation = st.sidebar.container()
     found, broken = models.listed()
+    ensemble = _member_0(found)
     asked = in_session()
     with st.sidebar:
         if found:
@@ -48,6 +50,8 @@ def setup(title: str) -> Choice:
         _offer_downloads(here)
         for sentence in broken:
             st.warning(f"A model was left out. {plain(sentence)}", icon=":material/warning:")
+        if found and (why := model.info.collapsed):
+            st.warning(f"Not a good model: {why}.", icon=":material/warning:")
     if not found:
         with navigation:
             _navigation()
@@ -71,11 +75,22 @@ def setup(title: str) -> Choice:
             st.warning(
                 f"There is no {wanted} '{plain(asked[key], 60)}' here; this is {shown}.", icon=":material/warning:"
             )
+    if ensemble:
+        st.info(ensemble, icon=":material/info:")
     choice = Choice(model, data, chosen_feature(model))
     write_url()
     with navigation:
         _navigation()
     return choice
+
+
+def _member_0(found: dict[str, models.Model]) -> str:
+    """Where the name of an ensemble is asked for, its member 0 is chosen: what is said of that, else nothing."""
+    name = str(chosen.get("model"))
+    if name in found or f"{name}/0" not in found:
+        return ""
+    chosen.put("model", f"{name}/0")
+    return member_said(name, found[f"{name}/0"].info.members) + "."
 
 
 def link(page: str, label: str, **options: Any) -> None:
