@@ -7,7 +7,7 @@ from ui.base.picker import pick_picture
 from ui.draw.measures import show_measures
 from ui.draw.nearest import show_nearest
 from ui.draw.pad import draw, is_empty, take_drawing
-from ui.draw.verdict import ask, show_sum, show_verdict
+from ui.draw.verdict import ask, show_likeness, show_sum, show_verdict
 from ui.live.model import put_model
 
 take_drawing()
@@ -26,6 +26,7 @@ if is_empty():
 else:
     show_measures(choice)
     show_sum(choice)
+    show_likeness(choice)
     if classifier is not None:
         show_verdict(choice, classifier)
     shell.link("pages/3_Steer.py", "Steer this picture", icon=":material/tune:")

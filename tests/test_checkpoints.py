@@ -75,6 +75,7 @@ def test_a_trained_model_is_whole(variant: str, tmp_path: Path) -> None:
         "features-made-up-train.safetensors",
         "history.jsonl",
         "importance-made-up-train.safetensors",
+        "likeness-made-up-train.json",
         "metrics.json",
         "sae_weights.safetensors",
     ]

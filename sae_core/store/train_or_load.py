@@ -18,7 +18,7 @@ from sae_core import files
 from sae_core.datasets import ImageSet
 from sae_core.device import resolve
 from sae_core.files import CheckpointError
-from sae_core.measure import describe, features
+from sae_core.measure import describe, features, likeness
 from sae_core.measure.metrics import evaluate, evaluate_network, validation_loss, with_scrambled
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
@@ -191,15 +191,18 @@ def _make(
 
 
 def describe_all(sae: SAE, parts: Sequence[ImageSet], folder: Path, on_stage: Stage | None = None) -> None:
-    """Make and store the feature statistics of a model over some splits; those of an ensemble's later members only over
-    the first."""
+    """Make and store the feature statistics of a model over some splits, and how its errors and codes are spread over
+    the first; those of an ensemble's later members only over the first."""
     members = getattr(sae.config, "members", 1)
     for part in parts:
         for i in range(members if part is parts[0] else 1):
             of = f" of member {i}" if members > 1 else ""
             what = f"describing features{of} on {part.name}/{part.split}"
             tell = (lambda done, n, what=what: on_stage(what, done, n)) if on_stage else None
-            features.save(describe.describe(sae.member(i), part, tell), folder, i)
+            stats = describe.describe(sae.member(i), part, tell)
+            features.save(stats, folder, i)
+            if part is parts[0]:
+                likeness.save(likeness.measure(sae.member(i), stats, part), folder, i)
 
 
 def _as_it_would_be(model: Network, x: torch.Tensor) -> Network:

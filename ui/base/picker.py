@@ -10,7 +10,7 @@ from sae_core import reference
 from sae_core.datasets import DataError, dataset_info
 from sae_core.pictures.prepare import PictureError
 from sae_core.pictures.upload import SUFFIXES, look_upload
-from ui.base import state
+from ui.base import likeness, state
 
 
 def pick_picture(choice: state.Choice, empty: bool = False, say: bool = True) -> None:
@@ -60,8 +60,9 @@ def pick_picture(choice: state.Choice, empty: bool = False, say: bool = True) ->
                 help=f"It is fitted to {side}×{side} pixels as MNIST's digits were; "
                 "dark ink on light paper is turned round.",
             )
-    for sentence in state.said_of(picture.ref) if say else ():
-        st.info(sentence, icon=":material/info:")
+    if say:
+        for sentence in [*state.said_of(picture.ref), *likeness.unusual(choice)]:
+            st.info(sentence, icon=":material/info:")
     if problem := st.session_state.get("upload_problem"):
         # It stays with that picture: a run may be ended before its words are sent, or followed by another.
         text, shown = problem

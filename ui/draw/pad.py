@@ -13,7 +13,7 @@ from sae_core.datasets import DataError
 from sae_core.pictures.prepare import SIDE, EmptyPicture, PictureError, Prepared, look
 from sae_core.pictures.sides import side_of
 from sae_core.pictures.upload import look_pixels
-from ui.base import state, words
+from ui.base import likeness, state, words
 from ui.live import link
 from ui.live.classifier import LiveClassifier
 from ui.live.component import component
@@ -128,7 +128,7 @@ def draw(choice: state.Choice, classifier: LiveClassifier | None = None) -> None
         **link.answer(KEY),
         "model": choice.model.id,
         "side": choice.model.side,
-        "said": [] if empty else list(state.said_of(picture.ref)),
+        "said": [] if empty else [*state.said_of(picture.ref), *likeness.unusual(choice)],
         "picture": {**st.session_state["draw_pad"], "levels": "" if empty else picture.levels},
         "classifier": None if classifier is None else classifier.data(),
     }

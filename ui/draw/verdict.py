@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from sae_core.files import CheckpointError
-from ui.base import state
+from ui.base import likeness, state
 from ui.live.classifier import LiveClassifier, classifier_for, put_classifier
 
 if TYPE_CHECKING:
@@ -57,6 +57,24 @@ def show_verdict(choice: state.Choice, classifier: LiveClassifier) -> None:
         columns = {"class": classifier.names, "input": p[0].tolist(), "reconstruction": p[1].tolist()}
         shown = st.column_config.NumberColumn(format="%.4f")
         st.dataframe(columns, hide_index=True, width=360, column_config={"input": shown, "reconstruction": shown})
+
+
+def show_likeness(choice: state.Choice) -> None:
+    """How unlike the training images the chosen picture is: error and code against theirs."""
+    most, said = likeness.sentence(choice)
+    if not said:
+        st.caption(
+            f"How like its training images a picture is was not measured for {choice.model.name}. "
+            f"`python -m sae_core features {choice.model.name.partition('/')[0]}` measures it."
+        )
+        return
+    (st.info if most >= likeness.UNUSUAL else st.caption)(said)
+    st.caption(
+        "A classifier is confident of anything: it only knows its classes.",
+        help="Unusual: how seldom what is active in the code is active on the images of the class that fits it best, "
+        "min over classes of Σ w·−log₂ p, w a feature's share of the code's energy a²‖d‖², p the share of the class's "
+        "images on which it is active. Both are the model's own, without the classifier.",
+    )
 
 
 def largest_difference(choice: state.Choice) -> tuple[int, float]:
