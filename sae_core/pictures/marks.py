@@ -39,7 +39,8 @@ def _union(a: Box, b: Box) -> Box:
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
-def _longest(box: Box) -> int:
+def longest(box: Box) -> int:
+    """The longer side of a box."""
     return max(box[2] - box[0], box[3] - box[1])
 
 
@@ -76,7 +77,7 @@ def without_specks(picture: np.ndarray, enough: float) -> Marks:
     left = [i for i in bounding if i not in digit]
 
     def near(i: int) -> bool:
-        return _gap(boxes[i], box) <= (APART if share[i] <= TINY + _TIE else FAR) * _longest(box) + _TIE
+        return _gap(boxes[i], box) <= (APART if share[i] <= TINY + _TIE else FAR) * longest(box) + _TIE
 
     while (joined := next((i for i in left if near(i)), None)) is not None:
         left.remove(joined)

@@ -6,11 +6,17 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from sae_core.pictures.prepare import FAINT, EmptyPicture
+from sae_core.pictures.marks import Box, islands, longest
+from sae_core.pictures.prepare import EDGE, FAINT, EmptyPicture, said_of
 
 CUT = "The digit reaches the picture's border: what is beyond it is missing. Leave paper all round the digit."
 LINES = "The lines of the paper were left out."
+THROUGH = "Lines run through the digit to the picture's border and cannot be told from it. Use plain paper, or crop it."
 REACHES_IN = "What reaches in from the picture's border was left out."
+_LARGE, _PART, _AWAY = 0.25, 0.08, 0.03
+"""Of the picture's shorter side: what is as long as a digit, what may be a part of one, what is away from it."""
+_LINE = 4
+"""Half of the thickest line of squared paper that is taken away, in pixels of the working size."""
 _WORKING_SIDE = 280  # uploads are reduced to this: 20 pixels need no more, and a photo's noise averages out
 
 
@@ -78,6 +84,58 @@ def find_ink(grey: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     picture = np.clip((ink - 4 * noise) / (full - 4 * noise), 0, 1).reshape(grey.shape)
 
     # Dust would stretch the digit's box: drop islands of less than a fiftieth of the largest one's ink.
-    islands, count = ndimage.label(picture > 0, structure=np.ones((3, 3)))
-    mass = np.concatenate([[0.0], ndimage.sum_labels(picture, islands, np.arange(1, count + 1))])
-    return np.where((mass >= mass.max() / 50)[islands], picture, 0.0), ()
+    picture, said = _isolated(picture)
+    labels, _, mass, peaks = islands(picture)
+    dust = mass < mass.max() / 50
+    specks = int((dust & (peaks >= EDGE)).sum())
+    return np.where(np.concatenate([[False], ~dust])[labels], picture, 0.0), (
+        *said,
+        *([said_of(specks)] if specks else []),
+    )
+
+
+def _isolated(picture: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The digit without what reaches in from the picture's border, and sentences on that.
+
+    A thumb or a shadow is left out where a digit stands in the middle, away from it; the lines of squared paper, which
+    leave the picture in several places on opposite sides, where thicker strokes remain without them. What only touches
+    the border stays: the digit itself may be cut.
+    """
+    labels, boxes, mass, strongest = islands(picture)
+    side = min(picture.shape)
+    inked = [i for i in range(len(boxes)) if strongest[i] >= EDGE]
+    outer = [i for i in inked if _touches(boxes[i], picture.shape)]
+    if not outer:
+        return picture, ()
+    inner = [i for i in inked if i not in outer and longest(boxes[i]) >= _LARGE * side]
+    if inner:
+        distance = ndimage.distance_transform_edt(~np.isin(labels, np.array(inner) + 1))
+        away = [i + 1 for i in outer if distance[labels == i + 1].min() > _AWAY * side]
+        return np.where(np.isin(labels, away), 0.0, picture), ((REACHES_IN,) if away else ())
+    largest = max(outer, key=lambda i: mass[i])
+    if not _leaves_as_lines(labels == largest + 1):
+        return picture, (CUT,)
+    for r in range(1, _LINE + 1):
+        disk = np.hypot(*np.mgrid[-r : r + 1, -r : r + 1]) <= r + 0.5
+        core, count = ndimage.label(ndimage.binary_opening(picture >= EDGE, disk), structure=np.ones((3, 3)))
+        found = [(s[0].start, s[1].start, s[0].stop, s[1].stop) for s in ndimage.find_objects(core)]
+        kept = [
+            i + 1 for i in range(count) if not _touches(found[i], picture.shape) and longest(found[i]) >= _PART * side
+        ]
+        if any(longest(found[i - 1]) >= _LARGE * side for i in kept):
+            whole = ndimage.binary_dilation(np.isin(core, kept), disk)  # the soft rims, and stubs of the lines
+            return np.where(whole, picture, 0.0), (LINES,)
+    return picture, (THROUGH,)
+
+
+def _touches(box: Box, shape: tuple[int, ...]) -> bool:
+    return box[0] == 0 or box[1] == 0 or box[2] == shape[0] or box[3] == shape[1]
+
+
+def _leaves_as_lines(mask: np.ndarray) -> bool:
+    """Whether something crosses two opposite sides of the picture in three places each or more: no digit does."""
+    runs = [
+        int(edge[0]) + int((np.diff(edge.astype(int)) > 0).sum())
+        for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1])
+    ]
+    return min(runs[:2]) >= 3 or min(runs[2:]) >= 3

@@ -159,7 +159,7 @@ def look(picture: np.ndarray, frame: int = SIDE) -> Prepared:
     return Prepared(x, (*((said_of(specks),) if specks else ()), *((BESIDE,) if beside else ())))
 
 
-BESIDE = "Two marks stand side by side. They are read as one picture, and the models know single digits only: draw one."
+BESIDE = "Two marks stand side by side. They are read as one picture, and the models know single digits only."
 
 
 def said_of(specks: int) -> str:

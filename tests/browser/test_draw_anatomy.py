@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import Page, expect
 
 from sae_core import load, reference
@@ -346,10 +346,10 @@ def png(levels: np.ndarray, kind: str = "PNG") -> bytes:
     return file.getvalue()
 
 
-def dropped(page: Page, data: bytes, kind: str = "image/png") -> np.ndarray:
+def dropped(page: Page, data: bytes, kind: str = "image/png", name: str = "picture") -> np.ndarray:
     """The picture that Python made of a file, once the pad shows it too."""
     before = page.url
-    drop(page, data, "picture", kind)
+    drop(page, data, name, kind)
     page.wait_for_function(
         "before => location.href !== before && location.href.includes('image=px-')", arg=before, timeout=15_000
     )
@@ -362,7 +362,7 @@ def test_a_picture_is_dropped(page: Page, app: str) -> None:
     opened(page, app)
     before = urllib.parse.unquote(page.url)
     huge = io.BytesIO()
-    Image.new("1", (8000, 6000), 1).save(huge, "PNG")
+    Image.new("1", (8100, 8000), 1).save(huge, "PNG")
     blank = np.full((60, 60), 255, np.uint8)
     for data, kind, why in (
         (b"nothing", "image/png", "damaged"),
@@ -408,6 +408,29 @@ def test_what_is_dropped_becomes_what_an_upload_becomes(page: Page, app: str) ->
     assert abs(both[0] - both[1]).mean() < 0.01 and abs(x - prepare(seven / 255)).mean() < 0.02
     first, second = ((row != 0).nonzero()[:, 0].tolist() for row in sae(torch.from_numpy(both)).acts)
     assert len({*first} & {*second}) >= 45
+
+
+@pytest.mark.case(12)
+def test_what_a_phone_takes_is_dropped(page: Page, app: str) -> None:
+    """Named .jfif by a system that knows no kind for it, turned by its EXIF, and of 50 million pixels: as an upload."""
+    opened(page, app)
+    stored = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    for turn, foot, size, kind, name in (
+        (3, 230, (600, 400), "image/jpeg", "IMG_1.JPG"),
+        (6, 260, (600, 400), "", "x.jfif"),
+        (8, 290, (600, 400), "image/jpeg", "x.jpeg"),
+        (6, 320, (8660, 5780), "image/jpeg", "x.jpg"),
+    ):
+        upright = Image.new("L", (600, 400), 235)
+        ImageDraw.Draw(upright).line([(220, 80), (380, 80), (foot, 320)], fill=30, width=34)
+        expected = prepare_upload(png(np.asarray(upright)))
+        picture = upright.resize(size, Image.Resampling.NEAREST)
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        file = io.BytesIO()
+        picture.transpose(stored[turn]).save(file, "JPEG", exif=exif, quality=95)
+        assert abs(dropped(page, file.getvalue(), kind, name) - expected).mean() < 0.05, (turn, name)
+        assert abs(prepare_upload(file.getvalue()) - expected).mean() < 0.05, (turn, name)
 
 
 def test_what_is_dropped_replaces_a_drawing(page: Page, app: str) -> None:

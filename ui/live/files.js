@@ -3,7 +3,14 @@
 import { toBase64 } from "./bytes.js";
 import { pen } from "./paint.js";
 
-const LARGEST_FILE = 10_000_000, MOST_PIXELS = 40_000_000, SENT_SIDE = 560;
+const LARGEST_FILE = 10_000_000, MOST_PIXELS = 64_000_000, SENT_SIDE = 560;
+
+/**
+ * By what the browser says it is, or where it says nothing that we know, as of .jfif in some systems, by its name.
+ * @param {{ type: string, name: string }} file
+ */
+export const isPicture = ({ type, name }) =>
+  /^image\/(png|p?jpeg|jpg|webp|gif|bmp|x-ms-bmp)$/.test(type) || /\.(png|jpe?g|jfif|jpe|webp|gif|bmp)$/i.test(name);
 
 /**
  * A picture file's luminance, then its opacity, 8 bits each, in base64; at most 560 pixels a side. What the ink is in it
@@ -12,9 +19,9 @@ const LARGEST_FILE = 10_000_000, MOST_PIXELS = 40_000_000, SENT_SIDE = 560;
  */
 export async function readPicture(file) {
   if (!file) throw new Error("That was no file. Drop a picture file.");
-  if (!/^image\/(png|jpeg|webp|gif|bmp)$/.test(file.type)) throw new Error("That is no PNG, JPEG, WebP, GIF or BMP file.");
+  if (!isPicture(file)) throw new Error("That is no PNG, JPEG, WebP, GIF or BMP file.");
   if (file.size > LARGEST_FILE) {
-    throw new Error(`This file has ${(file.size / 1e6).toFixed(1)} MB, and at most ${LARGEST_FILE / 1e6} MB are read.`);
+    throw new Error(`This file has ${(file.size / 1e6).toFixed(1)} MB, and at most ${LARGEST_FILE / 1e6} MB are read. Make it smaller and try again.`);
   }
   /** @type {ImageBitmap} */
   let bitmap; // of the file's own numbers: no profile changes a level
@@ -24,7 +31,7 @@ export async function readPicture(file) {
   if (bitmap.width * bitmap.height > MOST_PIXELS) {
     const size = `${bitmap.width} × ${bitmap.height}`;
     bitmap.close();
-    throw new Error(`This picture is too large: ${size} pixels, and at most ${MOST_PIXELS / 1e6} million are read.`);
+    throw new Error(`This picture is too large: ${size} pixels, and at most ${MOST_PIXELS / 1e6} million are read. Make it smaller and try again.`);
   }
   const share = Math.min(1, SENT_SIDE / Math.max(bitmap.width, bitmap.height));
   const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * share)));
