@@ -24,6 +24,8 @@ import { TAKE } from "./take.js";
  *   chosen: its name, its 8-bit levels, and where it is from (see link.js); key null: none
  * @property {string[]} said what Python found in it, in sentences
  */
+const PEN_NEAR_MS = 1500;
+
 /** @typedef {Message & Answer & ResultData} Data */
 
 /**
@@ -41,7 +43,7 @@ const pads = shared("pads", () => new Map());
 export default mounting(".draw", (root) => {
   const canvas = find(root, ".pad", HTMLCanvasElement), pen = find(root, ".pen"), cursor = find(root, ".cursor");
   const button = (/** @type {string} */ name) => find(root, name, HTMLButtonElement);
-  const undo = button(".undo"), redo = button(".redo"), clear = button(".clear"), eraser = button(".eraser");
+  const undo = button(".undo"), redo = button(".redo"), clear = button(".clear"), eraser = button(".eraser"), onto = button(".onto");
   const brush = find(root, ".brush", HTMLInputElement), refused = find(root, ".refused"), noted = find(root, ".noted");
   const raster = new Raster(canvas);
   /** @type {Data} */
@@ -65,9 +67,11 @@ export default mounting(".draw", (root) => {
   };
   /** @param {Point} point @param {Event} event @param {number | "keys"} pointer */
   function begin(point, event, pointer) {
+    const anew = drawn.startsAnew;
     drawn.begin(point, pointer);
     tools();
-    raster.segment(drawn.strokes[drawn.strokes.length - 1], 0);
+    if (anew) raster.redraw(drawn);
+    else raster.segment(drawn.strokes[drawn.strokes.length - 1], 0);
     frame(event);
   }
   /** @param {Point[]} points @param {Event} event */
@@ -76,19 +80,38 @@ export default mounting(".draw", (root) => {
     for (const point of points) raster.segment(stroke, stroke.points.push(point) - 1);
     frame(event);
   }
+  // While a pen is near, touches are the hand that holds it.
+  let penSeen = -Infinity;
+  /** @type {number | null} the touch that drew last */
+  let touching = null;
+  /** @param {PointerEvent} event */
+  const palm = (event) => {
+    if (event.pointerType === "pen") penSeen = event.timeStamp;
+    return event.pointerType === "touch" && event.timeStamp - penSeen < PEN_NEAR_MS;
+  };
   canvas.onpointerdown = (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || palm(event)) return;
     lift(event);
+    if (event.pointerType === "pen" && touching !== null && drawn.pointer === touching) { // the hand came down first
+      drawn.abandon();
+      raster.redraw(drawn);
+    }
     if (drawn.pointer !== null) return;
     cursor.hidden = true;
     event.preventDefault();
     canvas.focus({ preventScroll: true });
     shown.theme();
+    touching = event.pointerType === "touch" ? event.pointerId : null;
     begin(spot(event), event, event.pointerId);
   };
   /** @param {PointerEvent} event */
   function move(event) {
+    if (event.pointerType === "pen") penSeen = event.timeStamp;
     if (drawn?.pointer !== event.pointerId) return;
+    if (!event.buttons) { // its release was not seen: outside the window, or in a menu
+      up(event);
+      return;
+    }
     const events = event.getCoalescedEvents?.() ?? [];
     extend((events.length ? events : [event]).map(spot), event);
   }
@@ -147,6 +170,7 @@ export default mounting(".draw", (root) => {
   function empty(event) {
     lift();
     drawn.replace(null, null);
+    drawn.erase = false; // on black an eraser would seem to draw nothing
     redrawn(event);
   }
   /** @param {Event} event */
@@ -159,10 +183,13 @@ export default mounting(".draw", (root) => {
   redo.onclick = (event) => step("redo", event);
   clear.onclick = empty;
   eraser.onclick = () => { drawn.erase = !drawn.erase; tools(); };
+  onto.onclick = () => { drawn.onto = !drawn.onto; tools(); };
   brush.oninput = () => { drawn.brush = +brush.value; };
   steady(brush, () => drawn.brush, (before) => { drawn.brush = before; tools(); });
   function tools() {
     eraser.setAttribute("aria-pressed", `${drawn.erase}`);
+    onto.setAttribute("aria-pressed", `${drawn.onto}`);
+    onto.hidden = drawn.base === null;
     brush.value = `${drawn.brush}`;
     able([[undo, drawn.past.length > 0], [redo, drawn.future.length > 0]]);
   }

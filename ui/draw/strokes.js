@@ -30,14 +30,26 @@ export class Strokes {
   // are 2.0 to 2.9 (the middle half), 48 % of their ink full in both.
   brush = 19;
   erase = false;
+  /** whether strokes go onto the picture that is there, or begin anew in its place */
+  onto = false;
 
   get empty() { return !this.base && !this.strokes.length; }
 
   /** @param {Point} point @param {number | "keys"} pointer */
   begin(point, pointer) {
     this.remember();
+    if (this.startsAnew) Object.assign(this, { base: null, ref: null });
     this.strokes.push({ points: [point], size: this.brush, erase: this.erase });
     this.pointer = pointer;
+  }
+
+  /** Whether the next stroke takes the place of a picture that was given: an eraser needs it, and who draws on it says so. */
+  get startsAnew() { return this.base !== null && !this.strokes.length && !this.erase && !this.onto; }
+
+  /** Take back the stroke that is being drawn, as if it had never begun. */
+  abandon() {
+    this.pointer = null;
+    Object.assign(this, this.past.pop());
   }
 
   /** Another picture in place of all. @param {Uint8Array | null} base @param {string | null} ref */

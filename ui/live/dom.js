@@ -29,7 +29,8 @@ export const focusIn = (element) => /** @type {ShadowRoot | Document} */ (elemen
  */
 export function write(element, text) {
   const node = element.firstChild;
-  if (!(node instanceof Text)) element.textContent = text;
+  // A page that is translated has other nodes around the text, or beside it: then all of them make place.
+  if (!(node instanceof Text) || node.nextSibling) element.textContent = text;
   else if (node.data !== text) node.data = text;
 }
 

@@ -1,7 +1,10 @@
 /** The life of a component's elements. */
 
+import { standInForClipboard } from "./clipboard.js";
 import { find } from "./dom.js";
 import { shared } from "./shared.js";
+
+if (typeof document !== "undefined") standInForClipboard(navigator);
 
 /**
  * What Streamlit gives a component in each run that has new data for it.

@@ -1,0 +1,130 @@
+"""What people's hands and machines did to the pad and the wall, by the events that they cause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import STATE
+from tests.browser.test_draw import SEVEN, clear, ready, same_picture, stroke
+from tests.browser.test_features import WALL
+from tests.browser.waiting import settled
+
+STROKES = f"{STATE}.pads.get('draw').drawn"
+EVENT = """(pad, [kind, more, at]) => {
+  const { left, top, width, height } = pad.getBoundingClientRect();
+  const place = { clientX: left + at[0] * width, clientY: top + at[1] * height };
+  const usual = { bubbles: true, composed: true, cancelable: true, button: 0, buttons: 1, pointerId: 9 };
+  pad.dispatchEvent(new PointerEvent(kind, { ...usual, ...place, ...more }));
+}"""
+
+
+def event(page: Page, kind: str, at: tuple[float, float], **more: Any) -> None:
+    page.get_by_test_id("pad").evaluate(EVENT, [kind, more, at])
+
+
+def strokes(page: Page) -> list[int]:
+    """Points of each stroke that is drawn."""
+    return list(page.evaluate(f"{STROKES}.strokes.map((s) => s.points.length)"))
+
+
+def opened(page: Page, app: str) -> None:
+    page.goto(f"{app}/Draw?data=digits&image=digits-test-11")
+    ready(page)
+    settled(page)
+
+
+@pytest.mark.case(1)
+def test_a_release_that_was_not_seen_ends_the_stroke(page: Page, app: str) -> None:
+    opened(page, app)
+    event(page, "pointerdown", (0.3, 0.3), pointerType="mouse")
+    event(page, "pointermove", (0.6, 0.3), pointerType="mouse")
+    event(page, "pointermove", (0.9, 0.9), pointerType="mouse", buttons=0)
+    assert strokes(page) == [2], "not drawn on to where the pointer came back"
+    assert page.evaluate(f"{STROKES}.pointer") is None
+    same_picture(page)  # it is sent
+
+
+@pytest.mark.case(2)
+def test_the_pen_draws_and_the_hand_does_not(page: Page, app: str) -> None:
+    opened(page, app)
+    clear(page)
+    event(page, "pointerdown", (0.8, 0.8), pointerType="touch", pointerId=5, width=60)
+    assert strokes(page) == [1]
+    event(page, "pointerdown", (0.2, 0.2), pointerType="pen", pointerId=6)
+    event(page, "pointermove", (0.5, 0.2), pointerType="pen", pointerId=6)
+    event(page, "pointermove", (0.9, 0.9), pointerType="touch", pointerId=5)
+    assert strokes(page) == [2], "the hand's dot is taken back and it draws no more"
+    event(page, "pointerup", (0.5, 0.2), pointerType="pen", pointerId=6, buttons=0)
+    event(page, "pointerdown", (0.7, 0.9), pointerType="touch", pointerId=7)
+    event(page, "pointerup", (0.7, 0.9), pointerType="touch", pointerId=7, buttons=0)
+    assert strokes(page) == [2], "while the pen is near a touch is nothing"
+    page.get_by_test_id("undo").click()
+    assert strokes(page) == []
+
+
+def test_a_first_stroke_replaces_the_example_unless_one_draws_on_it(page: Page, app: str) -> None:
+    opened(page, app)
+    onto = page.get_by_test_id("onto")
+    expect(onto).to_be_visible()
+    stroke(page, *SEVEN)
+    assert page.evaluate(f"{STROKES}.base") is None
+    expect(onto).to_be_hidden()
+    page.get_by_test_id("undo").click()
+    expect(onto).to_be_visible()
+    onto.click()
+    stroke(page, *SEVEN)
+    assert page.evaluate(f"{STROKES}.base") is not None and len(strokes(page)) == 1
+
+
+def test_clear_puts_the_eraser_away(page: Page, app: str) -> None:
+    opened(page, app)
+    eraser = page.get_by_role("button", name="Eraser")
+    eraser.click()
+    expect(eraser).to_have_attribute("aria-pressed", "true")
+    clear(page)
+    expect(eraser).to_have_attribute("aria-pressed", "false")
+
+
+@pytest.mark.case(6)
+def test_a_long_press_selects_nothing_and_a_swipe_scrolls(phone: Page, app: str) -> None:
+    page, style = phone, "(e, name) => getComputedStyle(e)[name]"
+    opened(page, app)
+    for id in ("pad", "tiles"):
+        element = page.get_by_test_id(id)
+        of = element if id == "pad" else element.locator(".cell").first
+        assert of.evaluate(style, "userSelect") == "none", id
+    page.goto(f"{app}/Features?data=digits")
+    wall = page.locator(WALL)
+    expect(wall).to_be_visible(timeout=30_000)
+    settled(page)
+    assert wall.evaluate(style, "userSelect") == "none"
+    scroll = page.locator(".wall .scroll")
+    assert scroll.evaluate("e => e.scrollHeight <= e.clientHeight"), "the page scrolls, not a window within it"
+    page.goto(f"{app}/Steer?data=digits&image=digits-test-11")
+    strip = page.get_by_test_id("strip").first
+    expect(strip).to_be_visible(timeout=30_000)
+    assert strip.evaluate(style, "userSelect") == "none"
+
+
+@pytest.mark.case(11)
+def test_numbers_move_in_a_page_that_is_translated(page: Page, app: str) -> None:
+    opened(page, app)
+    pearson = page.locator("[data-testid=draw] .pearson")
+    before = pearson.text_content()
+    page.locator("[data-testid=draw]").evaluate(
+        """(root) => {
+             const walk = document.createTreeWalker(root, NodeFilter.SHOW_TEXT), nodes = [];
+             while (walk.nextNode()) nodes.push(walk.currentNode);
+             for (const node of nodes) {
+               const font = document.createElement("font");
+               node.replaceWith(font);
+               font.append(node);
+             }
+           }"""
+    )
+    stroke(page, *SEVEN)
+    expect(pearson).not_to_have_text(before or "", timeout=5_000)
+    same_picture(page)
