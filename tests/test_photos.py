@@ -140,6 +140,19 @@ def test_a_digit_that_fills_its_picture_stays_whole() -> None:
         assert abs(look_upload(file.getvalue()).x - prepare(ink / 255)).mean() < 0.01
 
 
+def test_thin_ends_that_reach_the_border_are_no_lines_of_the_paper() -> None:
+    """A stroke of a brush, thick in the middle, from border to border: nothing of it is taken for a line."""
+    image = Image.new("L", (300, 300), 255)
+    ImageDraw.Draw(image).line([(150, 0), (150, 300)], fill=0, width=7)
+    ImageDraw.Draw(image).line([(0, 150), (300, 150)], fill=0, width=7)
+    ImageDraw.Draw(image).ellipse([125, 90, 175, 210], fill=0)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    made = look_upload(file.getvalue())
+    assert made.said == (CUT,)
+    assert abs(made.x - prepare((255 - np.asarray(image)) / 255)).mean() < 0.01
+
+
 GIVEN = Path(__file__).parents[1] / "shared" / "cases" / "photos"
 
 
