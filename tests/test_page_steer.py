@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -235,6 +236,16 @@ def test_sliders_without_statistics_say_so(monkeypatch: pytest.MonkeyPatch) -> N
     data = sent_to_strips(at)
     assert data["high"] is None
     assert "twice" in data["note"]
+
+
+@pytest.mark.case("sliders at their end")
+def test_without_mnist_sliders_go_as_far_as_on_the_models_own_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SAE_DATA", str(tmp_path))
+    data = sent_to_strips(opened())
+    assert data["source"] == "mnist/train, n = 60,000"
+    assert "digits" in data["note"]
 
 
 # ---- the classifier, many images, recipes

@@ -150,11 +150,11 @@ STATS = SimpleNamespace(minimum=np.array([0, -2, 0, 0]), maximum=np.array([4.0, 
     ("feature", "now", "wanted"),
     [
         (0, 1.0, (0, 4)),
-        (0, 5.0, (0, 5)),  # further than on the split
+        (0, 5.0, (0, 10)),  # twice its value goes further than the split
         (1, 1.0, (-2, 3)),
-        (1, -2.5, (-2.5, 3)),
+        (1, -2.5, (-5, 3)),
         (2, 0.0, (0, 4)),  # never active: the median of 4, 3 and 8
-        (2, 6.0, (0, 6)),
+        (2, 6.0, (0, 12)),
     ],
 )
 def test_slider_range(feature: int, now: float, wanted: tuple[float, float]) -> None:

@@ -26,15 +26,15 @@ def slider_bounds(stats: FeatureStats) -> tuple[np.ndarray, np.ndarray]:
 def slider_ranges(stats: FeatureStats | None, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """From which to which value a slider moves each feature, whose activations are `now` [d_sae]; 0 is always within.
 
-    The split's smallest and largest activation, or `now` where that goes further (about one image in a
-    hundred exceeds the training maximum). Without statistics: twice the activation of now, or 1 where that is 0.
+    The split's smallest and largest activation, or twice `now` where that goes further, so that no feature stands at
+    its end. Without statistics: twice the activation of now, or 1 where that is 0.
     """
     now = np.asarray(now, np.float64)
     if stats is None:
         low, high = np.minimum(0.0, 2 * now), np.maximum(0.0, 2 * now)
     else:
         lows, highs = slider_bounds(stats)
-        low, high = np.minimum(lows, now), np.maximum(highs, now)
+        low, high = np.minimum(lows, 2 * now), np.maximum(highs, 2 * now)
     return low, np.where(low < high, high, low + 1.0)
 
 

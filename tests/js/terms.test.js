@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { energies, inexact, meanSquares, norms, sorted } from "../../ui/draw/terms.js";
+import { energies, inexact, meanSquares, norms, sorted, without } from "../../ui/draw/terms.js";
 import { decode } from "../../ui/live/arithmetic.js";
 import { f64, small } from "./models.js";
 
@@ -27,4 +27,9 @@ test("how exact the sum is", () => {
   const off = Math.fround(Math.fround(1 / 3) + 0.25) - (1 / 3 + 0.25);
   assert.equal(inexact(small(), code, decode(small(), code)), Math.abs(off));
   assert.equal(meanSquares(f64(1, 2), f64(2, 4)), 2.5);
+});
+
+test("a change that its number does not show is said in words", () => {
+  assert.equal(without("7", 0.99999, 0.99996), "Without it no visible change: 7 with 100.0 %.");
+  assert.equal(without("7", 0.9, 0.5), "Without it: 7 with 50.0 %, not 90.0 %.");
 });

@@ -43,7 +43,16 @@ class Choice:
     @property
     def statistics(self) -> FeatureStats | None:
         """What is known of the model's features: over the chosen data, else over any other; None where nothing is."""
-        for name in [self.data, *(n for n in dataset_names() if n != self.data)]:
+        return self._first([self.data, *(n for n in dataset_names() if n != self.data)])
+
+    @property
+    def widest(self) -> FeatureStats | None:
+        """What is known of the features over the data the model was trained on, whichever is chosen: it says how far
+        each can go, where a smaller set, as the digits that stand in for MNIST, does not."""
+        return self._first(self.model.measured)
+
+    def _first(self, names: list[str]) -> FeatureStats | None:
+        for name in names:
             try:
                 return self.model.stats(name)
             except files.CheckpointError:

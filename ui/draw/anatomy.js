@@ -4,7 +4,7 @@ import { argmax, clamp, decode, magnitude, minus, pearson, picture, place } from
 import { find, keepKeys, steady, uncover, write } from "../live/dom.js";
 import { drawTile, fit, paint, paintOver, paintTerms, sideOf } from "../live/paint.js";
 import { biasPicture, peaks, rowPictures } from "../live/rows.js";
-import { energies, inexact, meanSquares, norms, sorted } from "./terms.js";
+import { energies, inexact, meanSquares, norms, sorted, without } from "./terms.js";
 
 /** @import { Code, Model } from "../live/arithmetic.js" */
 /** @import { Pictures } from "../live/rows.js" */
@@ -244,8 +244,7 @@ export function anatomy(root, refresh, open) {
     if (!of || !shown?.h || !shown.asks) return "";
     const { model } = of, { h_hat, names, asks } = shown, at = Number(place(model, f)) * model.d_in;
     const [p, q] = [h_hat, h_hat.map((v, i) => v - a * model.D[at + i])].map((h) => asks(h, picture(model, h)));
-    const c = argmax(p), percent = (/** @type {number} */ v) => (100 * v).toFixed(1);
-    return ` Without it: ${names[c]} with ${percent(q[c])} %, not ${percent(p[c])} %.`;
+    return ` ${without(names[argmax(p)], p[argmax(p)], q[argmax(p)])}`;
   }
   function look() {
     if (!of || !shown) return;

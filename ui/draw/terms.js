@@ -49,3 +49,10 @@ export function meanSquares(a, b) {
   for (let i = 0; i < a.length; i++) error += (a[i] - b[i]) ** 2 / a.length;
   return error;
 }
+
+/** What a class loses or gains without a term. @param {string} name @param {number} p with it @param {number} q without it */
+export function without(name, p, q) {
+  const [before, after] = [p, q].map((v) => (100 * v).toFixed(1));
+  if (before === after) return `Without it no visible change: ${name} with ${before} %.`;
+  return `Without it: ${name} with ${after} %, not ${before} %.`;
+}

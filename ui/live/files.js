@@ -66,6 +66,21 @@ export function takeHome(content, name, type = "text/plain") {
 
 /** @typedef {{ canvas: HTMLCanvasElement, title: string, below?: string, sign?: string }} Panel `sign` stands before it */
 
+/** pixels that a letter of a figure's notes takes at most on average */
+const A_LETTER = 6.2;
+
+/** A line in lines of at most so many letters, broken between words. @param {string} line @param {number} letters */
+export function wrapped(line, letters) {
+  /** @type {string[]} */
+  const found = [];
+  for (const word of line.split(" ")) {
+    const longer = `${found.at(-1) ?? ""} ${word}`;
+    if (found.length && longer.length <= letters) found[found.length - 1] = longer;
+    else found.push(word);
+  }
+  return found;
+}
+
 /**
  * A row of pictures as a standalone SVG, for a paper.
  * @param {string} title
@@ -95,7 +110,7 @@ export function figureSvg(title, panels, note, signed = null) {
       `<rect x="${EDGE + 80}" y="${y - 9}" width="10" height="10" fill="#3c96ff"/>`, text(EDGE + 95, y, `takes it away; full colour is ±${signed}`));
     y += 18;
   }
-  for (const line of note) { parts.push(text(EDGE, y, line)); y += 18; }
+  for (const line of note.flatMap((whole) => wrapped(whole, (width - 2 * EDGE) / A_LETTER))) { parts.push(text(EDGE, y, line)); y += 18; }
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y}" viewBox="0 0 ${width} ${y}" font-family="sans-serif" font-size="11" fill="#000">` +
     `<rect width="100%" height="100%" fill="#fff"/>${parts.join("\n")}</svg>\n`;
 }

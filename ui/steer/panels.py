@@ -91,7 +91,7 @@ def _find(choice: state.Choice, classifier: LiveClassifier, key: str) -> None:
     from sae_core.steering import mind
 
     now, target = steering(choice), int(st.session_state[key])  # takes what the browser just sent
-    sae, x, stats = choice.model.sae, choice.picture.batch[0], choice.statistics
+    sae, x, stats = choice.model.sae, choice.picture.batch[0], choice.widest  # as the sliders
     found = mind.change_mind(sae, classifier.network, x, target, mode=now.mode, stats=stats)
     generator = torch.Generator().manual_seed(0)
     random = None

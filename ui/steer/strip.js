@@ -176,8 +176,8 @@ function range(desk, f) {
   const now = desk.mine.before(f);
   let low, high;
   if (desk.data.high) {
-    low = Math.min(desk.data.low?.[f] ?? 0, now);
-    high = Math.max(desk.data.high[f], now);
+    low = Math.min(desk.data.low?.[f] ?? 0, 2 * now);
+    high = Math.max(desk.data.high[f], 2 * now);
   } else {
     low = Math.min(0, 2 * now);
     high = Math.max(0, 2 * now);

@@ -169,13 +169,14 @@ def _bounds(choice: state.Choice) -> tuple[list[float] | None, list[float] | Non
     """How far each slider goes, where that was measured, and a sentence when that was on other pictures."""
     from sae_core.steering.sliders import slider_bounds
 
-    stats = choice.statistics
+    stats = choice.widest
     if stats is None:
         note = "This model has no feature statistics: each slider goes to twice its feature's activation here."
         return None, None, None, note
     low, high = slider_bounds(stats)
     source, name = f"{stats.dataset}/{stats.split}, n = {stats.n:,}", choice.data
-    note = "" if name == stats.dataset else f"Sliders go as far as on {source}: {name} was not measured."
+    note = f"Shown are {name}; sliders go as far as on {source}, or to twice the activation here."
+    note = "" if name == stats.dataset else note
     return (_short(low) if low.any() else None), _short(high), source, note
 
 
