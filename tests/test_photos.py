@@ -153,7 +153,8 @@ def test_thin_ends_that_reach_the_border_are_no_lines_of_the_paper() -> None:
     assert abs(made.x - prepare((255 - np.asarray(image)) / 255)).mean() < 0.01
 
 
-GIVEN = Path(__file__).parents[1] / "shared" / "cases" / "photos"
+GIVEN = Path(__file__).parents[2] / "shared" / "cases" / "photos"
+"""beside the checkout, where somebody has them"""
 
 
 @pytest.mark.skipif(
