@@ -76,3 +76,27 @@ def test_only_one_module_knows_how_a_choice_is_kept() -> None:
     for path in (ROOT / "ui").rglob("*.py"):
         if path != Path(chosen.__file__) and path.name != "pad.py":
             assert not re.search(r"""["'](chosen|widget)_""", path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.case("the address")
+@pytest.mark.parametrize(
+    ("page", "name", "value", "bad"),
+    [
+        ("4_Digits", "digit", "7", "42"),
+        ("4_Digits", "images_order", "worst", "best"),
+        ("7_Experiments", "experiment", "intro", "outro"),
+        ("7_Experiments", "subject-ensemble", "Images", "<b>"),
+    ],
+)
+def test_a_choice_of_a_page_is_in_its_address(page: str, name: str, value: str, bad: str) -> None:
+    at = open_page(f"pages/{page}.py", data="digits")
+    first = at.segmented_control(f"widget_{name}").value
+    assert name not in at.query_params, "what a page opens with is no step of the history"
+    at.segmented_control(f"widget_{name}").set_value(value).run()
+    assert "".join(at.query_params[name]) == value
+    there = open_page(f"pages/{page}.py", data="digits", **{name: value})
+    assert there.segmented_control(f"widget_{name}").value == value and not there.warning
+    wrong = open_page(f"pages/{page}.py", data="digits", **{name: bad})
+    assert not wrong.exception and wrong.segmented_control(f"widget_{name}").value == first
+    assert len([w for w in wrong.warning if "There is no" in w.value]) == 1
+    assert name not in wrong.query_params

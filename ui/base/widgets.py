@@ -10,7 +10,7 @@ import streamlit as st
 
 from sae_core.files import CheckpointError
 from sae_core.measure.usage import RARE
-from ui.base import chosen
+from ui.base import chosen, url, words
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -29,14 +29,26 @@ def kept(key: str, label: str, options: Mapping[str, str] | Sequence[str], defau
     options: what is chosen, and how it is shown where that is something else. default: the first.
     """
     names = options if isinstance(options, Mapping) else {name: name for name in options}
+    asked = url.not_there(key, list(names))
+    given = chosen.by_widget(key, list(names), default)
+    if asked is not None:
+        st.warning(
+            f"There is no {label.lower()} '{words.plain(asked, 60)}' here; this is {names[chosen.get(key)]}.",
+            icon=":material/warning:",
+        )
     st.segmented_control(
         label,
         required=True,
         format_func=lambda o: names[o],
         label_visibility="collapsed",
-        **chosen.by_widget(key, list(names), default),
+        **given | {"on_change": _take, "args": (key, given["on_change"])},
     )
     return str(chosen.get(key))
+
+
+def _take(key: str, keep: Callable[[str], None]) -> None:
+    keep(key)
+    url.made(key)
 
 
 def chart(key: str, figure: go.Figure, **options: Any) -> None:

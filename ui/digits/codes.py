@@ -13,6 +13,7 @@ from sae_core.measure.geometry import cosines
 from sae_core.measure.lists import LISTED, compare
 from ui.base import chosen, models, state, widgets
 from ui.base.cache import shared
+from ui.base.url import belongs
 from ui.base.widgets import chart, kept
 from ui.live.tiles import Tile, levels, picked, tiles
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sae_core.measure.features import FeatureStats
 
 
+belongs("digit", "ranking", "per_digit")
 BARS = 40
 """features in the bars of a mean code"""
 KEY = 12

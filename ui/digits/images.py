@@ -13,10 +13,12 @@ from sae_core.datasets import dataset_info, default_data_dir, load_dataset
 from sae_core.measure.batchwise import Batchwise
 from ui.base import chosen, models, shell, state, words
 from ui.base.cache import read_only, shared
+from ui.base.url import belongs
 from ui.base.widgets import kept, waiting
 from ui.digits.codes import _ink
 from ui.live.tiles import Tile, levels, picked, tiles
 
+belongs("images_split", "images_order")
 PAGE, WORST = 24, 12
 """images on a page: in order, and with their reconstructions"""
 ORDERS = {"order": "in order", "worst": "worst reconstructed first"}

@@ -13,9 +13,11 @@ from sae_core.files import CheckpointError
 from ui.base import job_view, words
 from ui.base.cache import shared
 from ui.base.jobs import Busy, Job, Jobs
+from ui.base.url import belongs
 from ui.base.widgets import kept
 
 DOCUMENTS = {"ensemble": "Ensemble (000–002)", "intro": "Introduction (003)", "experiment3": "Hidden layer (004)"}
+belongs("experiment", *(f"subject-{name}" for name in DOCUMENTS))
 ABOUT = {
     "ensemble": "Five k-sparse autoencoders trained side by side on MNIST, and what their features are.",
     "intro": "What sparsity is for, how an L1 penalty can be cheated, and ReLU + L1 against BatchTopK.",
