@@ -484,3 +484,12 @@ def test_what_was_wrong_with_a_recipe_stays_until_something_else_is_shown() -> N
     send(at, edits={"5": 1.0})
     assert not at.warning
     assert not at.run().warning
+
+
+def test_sliders_go_as_far_as_on_the_models_own_training_data() -> None:
+    """Without MNIST here its statistics are bundled all the same: on the digits features are weaker."""
+    high = np.array(sent_to_strips(opened())["high"])
+    model = models.listed()[0]["topk-1024-k50"]
+    wanted = sliders.slider_bounds(model.stats("mnist"))[1]
+    np.testing.assert_allclose(high, wanted, rtol=1e-2, atol=0.01)
+    assert (wanted > sliders.slider_bounds(model.stats("digits"))[1]).mean() > 0.5

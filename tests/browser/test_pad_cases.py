@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import STATE
@@ -128,3 +131,35 @@ def test_numbers_move_in_a_page_that_is_translated(page: Page, app: str) -> None
     stroke(page, *SEVEN)
     expect(pearson).not_to_have_text(before or "", timeout=5_000)
     same_picture(page)
+
+
+def test_the_upload_closes_over_its_result_and_over_what_is_wrong(page: Page, app: str, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.png", tmp_path / "bad.png"
+    picture = Image.new("L", (60, 60), 255)
+    ImageDraw.Draw(picture).line((30, 10, 30, 50), fill=0, width=6)
+    picture.save(good)
+    bad.write_bytes(b"no picture")
+    opened(page, app)
+    for path, shown in ((good, "your upload"), (bad, "The picture before it stays.")):
+        page.get_by_role("button", name="Upload a picture").click()
+        chooser = page.locator("[data-testid=stPopoverBody] input[type=file]")
+        chooser.set_input_files(path)
+        expect(page.locator("[data-testid=stPopoverBody]")).to_have_count(0, timeout=15_000)
+        if path is bad:
+            expect(page.get_by_text(shown)).to_be_visible()
+        settled(page)
+
+
+def test_a_term_that_changes_nothing_is_said_in_words(page: Page, app: str) -> None:
+    opened(page, app)
+    cells = page.get_by_test_id("tiles").locator(".cell")
+    hint, seen = page.locator("[data-testid=anatomy] .hint"), set()
+    for i in range(cells.count()):
+        cells.nth(i).hover()
+        text = hint.text_content() or ""
+        if "Without it nothing changes" in text:
+            seen.add("same")
+        elif found := re.search(r"Without it: \S+ with ([\d.]+) %, not ([\d.]+) %", text):
+            assert found[1] != found[2], text
+            seen.add("other")
+    assert seen, "the classifier was asked"

@@ -50,7 +50,7 @@ def pick_picture(choice: state.Choice, empty: bool = False, say: bool = True) ->
             args=(choice, len(images)),
             help="Go to the next image of this digit; Another goes on from there",
         )
-        with st.popover("Upload a picture"):
+        with st.popover("Upload a picture", key="upload_open", on_change="rerun"):
             st.file_uploader(
                 "A photo or scan of one digit: PNG, JPEG, WebP, GIF or BMP",
                 type=list(SUFFIXES),
@@ -100,6 +100,7 @@ def _take_upload(side: int, shown: str) -> None:
     upload = st.session_state["upload"]
     if upload is None:
         return
+    st.session_state["upload_open"] = False  # over the result, or over what is wrong with it, it would hide both
     try:
         made = look_upload(upload.getvalue(), side)
     except PictureError as e:
