@@ -256,7 +256,7 @@ def test_another_classifier_of_the_same_name_is_refused(trained: Path, tmp_path:
 
 
 def test_a_network_is_not_taken_for_an_sae(trained: Path) -> None:
-    with pytest.raises(CheckpointError, match="holds a classifier, not an SAE"):
+    with pytest.raises(CheckpointError, match="holds a classifier, which has no code"):
         load(trained / "c")
     with pytest.raises(CheckpointError, match="is a kl, not a classifier"):
         load_classifier(trained / "s")

@@ -30,7 +30,10 @@ def sentence(choice: state.Choice) -> tuple[float, str]:
     spread = known(choice.model)
     if spread is None:
         return 0.0, ""
-    error, surprise = _shares(choice.model, spread.dataset, choice.picture.ref)
+    try:
+        error, surprise = _shares(choice.model, spread.dataset, choice.picture.ref)
+    except CheckpointError:  # the weights: the page itself says so
+        return 0.0, ""
     most = max(error, surprise)
     what = "unlike" if most >= UNLIKE else "unusual among" if most >= UNUSUAL else "like"
     return most, (
