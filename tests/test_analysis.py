@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 import pytest
 import torch
@@ -40,3 +42,17 @@ def test_every_device_here_is_timed() -> None:
     for r in rows:
         assert r["ms_per_step"] > 0 and r["images_per_s"] == pytest.approx(128_000 / r["ms_per_step"])
         assert r["speedup"] == pytest.approx(rows[0]["ms_per_step"] / r["ms_per_step"])
+
+
+def test_a_benchmark_says_what_it_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking for partners always, and the GPU where there is none."""
+    from sae_core import cli
+    from sae_core.documents.ensemble import analysis
+
+    row = {"precision": "float32", "ms_per_step": 50.0, "images_per_s": 2560.0, "speedup": 1.0}
+    monkeypatch.setattr(cli, "load_dataset", lambda *_: None)
+    for devices, missing in ((["cpu", "cpu"], True), (["cpu", "cuda"], False)):
+        rows = [{"device": d, "name": d} | row for d in devices]
+        monkeypatch.setattr(analysis, "benchmark_devices", lambda *_, rows=rows, **__: rows)
+        _, text = cli._benchmark(argparse.Namespace(data_dir=None, steps=1))
+        assert "(matching) is left out" in text and ("not measured" in text) is missing
