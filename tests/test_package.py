@@ -63,6 +63,7 @@ def test_the_wheel_brings_nothing_else_into_site_packages(site: Path) -> None:
     assert not list(site.rglob("*.partial")) and not list(site.rglob("__pycache__"))
 
 
+@pytest.mark.case(20)
 @pytest.mark.slow
 def test_an_installed_package_has_its_models(site: Path) -> None:
     done = elsewhere(site, "-m", "sae_core", "list", "--json")
