@@ -86,3 +86,14 @@ def test_what_is_measured_is_within_its_bounds() -> None:
             assert m["dead"] + m["rare"] + m["in_use"] == d_sae, (name, where)
             assert all(isinstance(m[key], int) for key in WHOLE), (name, where)
             assert 0 < m["fvu"] < 0.25 and 0.9 < m["pearson"] < 1, (name, where)
+
+
+@pytest.mark.case(21)
+@pytest.mark.parametrize("name", SAES)
+def test_a_bundled_models_curve_ends_where_its_metrics_are(name: str) -> None:
+    """But for rounding the weights to float16, which comes between the two."""
+    lines = (ROOT / "checkpoints" / name / "history.jsonl").read_text().splitlines()
+    last = [line["measured"] for line in map(json.loads, lines) if "measured" in line][-1]
+    for where in (w for w in last if w.startswith("mnist/test")):
+        for key, by in (("l0", 0.05), ("fvu", 1e-3), ("pearson", 1e-3)):
+            assert last[where][key] == pytest.approx(stored(name)[where][key], abs=by), (where, key)
