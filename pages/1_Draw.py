@@ -3,14 +3,15 @@
 import streamlit as st
 
 from ui.base import shell, state
-from ui.base.picker import pick_picture
 from ui.draw.measures import show_measures
 from ui.draw.nearest import show_nearest
 from ui.draw.pad import draw, is_empty, take_drawing
 from ui.draw.verdict import ask, show_likeness, show_sum, show_verdict
 from ui.live.model import put_model
+from ui.live.picker import pick_picture, take_step
 
 take_drawing()
+take_step()
 choice = shell.setup("Draw")
 st.caption("Draw, pick, upload or drop a picture. Your browser follows every stroke; Python's own numbers stand below.")
 pick_picture(choice, is_empty(), say=False)

@@ -18,6 +18,7 @@ def open_from_wall() -> None:
 @st.fragment
 def explore() -> None:
     """The wall and the open feature: only this part runs when a feature is opened."""
+    details.take_step(choice.model)
     left, right = st.columns([11, 9], gap="medium")
     with left, st.container(key="wall-place"):
         wall(WALL, choice.model, stats.dataset if stats else None, on_open=open_from_wall)

@@ -3,14 +3,15 @@
 import streamlit as st
 
 from ui.base import shell, state
-from ui.base.picker import pick_picture
 from ui.live.classifier import classifier_for, put_classifier
 from ui.live.model import put_model
+from ui.live.picker import pick_picture, take_step
 from ui.steer import panels as steering_panels
 from ui.steer import recipes as recipe_panel
 from ui.steer.strips import KEY, show_numbers, steering, strips
 
 recipe_panel.take_recipe()
+take_step()
 choice = shell.setup("Steer")
 recipe_panel.after_recipe(choice)
 st.caption(

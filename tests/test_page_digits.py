@@ -18,6 +18,7 @@ from sae_core.measure import geometry, lists
 from sae_core.measure.features import FEW, TOP, FeatureStats
 from sae_core.measure.lists import KEY_SHARE, by_first_class, key_features
 from sae_core.measure.metrics import pearson
+from tests.stepping import mounted, step
 from ui.base import models
 
 pytestmark = pytest.mark.without_mnist
@@ -180,10 +181,10 @@ def test_images_in_order_and_page_by_page() -> None:
     labels = load_dataset("digits", "test").labels
     of_it = np.flatnonzero(labels == 4)
     assert [t["value"] for t in _sent(at, "digit-images")] == [f"digits-test-{i}" for i in of_it[:24]]
-    at.button("images-after").click().run()
+    here = mounted(at, "images-page")
+    step(at, "images-page", here["of"], 1)
     assert [t["value"] for t in _sent(at, "digit-images")] == [f"digits-test-{i}" for i in of_it[24:48]]
-    at.button("images-before").click().run()
-    at.button("images-before").click().run()
+    step(at, "images-page", here["of"], here["most"])
     assert _sent(at, "digit-images")[-1]["value"] == f"digits-test-{of_it[-1]}"
     at = _choose(at, "images_split", "train")
     assert _sent(at, "digit-images")[0]["value"].startswith("digits-train-")

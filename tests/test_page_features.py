@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from sae_core.figures import charts
 from sae_core.measure.features import TOP, FeatureStats
 from sae_core.measure.lists import key_features
+from tests.stepping import step
 from ui.base import models, state, words
 from ui.features import wall
 from ui.live.tiles import levels
@@ -156,7 +157,7 @@ def test_a_deep_link_opens_its_feature() -> None:
     at = _open(feature=str(f), data="digits", over="digits")
     assert not at.exception, at.exception
     assert at.subheader[0].value == f"Feature {f}"
-    assert at.number_input("feature-number").value == f
+    assert _sent(at, "feature-number")["value"] == f
     stats = model.stats("digits")
     pictures = _sent(at, "feature-detail")["tiles"]
     assert [(t["rows"], t["feature"]) for t in pictures[:2]] == [("encoder", f), ("decoder", f)]
@@ -173,14 +174,15 @@ def test_going_from_feature_to_feature() -> None:
     at = _open()
     next(b for b in at.button if b.label == "Open feature 0").click().run()
     assert at.subheader[0].value == "Feature 0"
-    at.button("next-feature").click().run()
+    last = len(_sent(at, "feature-wall")["notes"]) - 1
+    step(at, "feature-number", str(last + 1), 1)
     assert at.subheader[0].value == "Feature 1"
     assert "".join(at.query_params["feature"]) == "1"
-    at.button("previous-feature").click().run()
-    at.button("previous-feature").click().run()
-    last = len(_sent(at, "feature-wall")["notes"]) - 1
+    step(at, "feature-number", str(last + 1), last)
     assert at.subheader[0].value == f"Feature {last}"
-    at.number_input("feature-number").set_value(17).run()
+    step(at, "feature-number", str(last + 1), last + 1)  # there is none
+    assert at.subheader[0].value == f"Feature {last}"
+    step(at, "feature-number", str(last + 1), 17)
     assert at.subheader[0].value == "Feature 17"
     assert "".join(at.query_params["feature"]) == "17"
     assert not at.exception, at.exception

@@ -113,7 +113,7 @@ def test_a_deep_link_and_the_ways_on_from_it(page: Page, app: str) -> None:
     g = int(near.get_attribute("data-value"))
     near.click()
     _wait_for(page, g)
-    page.get_by_role("button", name="→").click()
+    page.get_by_role("button", name="The feature after").click()
     _wait_for(page, (g + 1) % 1024)
     assert _ringed(page) == str((g + 1) % 1024)
     # The same tile twice, with another feature opened elsewhere in between.

@@ -16,6 +16,7 @@ from ui.base.cache import read_only, shared
 from ui.base.url import belongs
 from ui.base.widgets import kept, waiting
 from ui.digits.codes import _ink
+from ui.live import stepper
 from ui.live.tiles import Tile, levels, picked, tiles
 
 belongs("images_split", "images_order")
@@ -75,19 +76,26 @@ def images(choice: state.Choice, c: int) -> None:
 
 
 def _pages(key: str, n: int, size: int) -> tuple[int, int]:
-    """Which of n images are shown, as a range, with buttons that turn the page; each list keeps its own place."""
+    """Which of n images are shown, as a range, with arrows that turn the page; each list keeps its own place."""
     pages = -(-n // size)
-    at = min(chosen.get(f"page-{key}", 0), pages - 1)
 
-    def turn(by: int) -> None:
-        chosen.put(f"page-{key}", (at + by) % pages)
+    def go(of: str, value: int | None, _: int) -> None:
+        if of == key and value is not None:
+            chosen.put(f"page-{key}", value)
 
-    start, stop = at * size, min(n, (at + 1) * size)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button("←", key="images-before", help="The images before", on_click=turn, args=(-1,))
-        st.caption(f"{start + 1:,} to {stop:,} of {n:,}", width="content")
-        st.button("→", key="images-after", help="The next images", on_click=turn, args=(1,))
-    return start, stop
+    stepper.take("images-page", go)
+    at = max(0, min(chosen.get(f"page-{key}", 0), pages - 1))
+    stepper.stepper(
+        "images-page",
+        key,
+        at,
+        pages - 1,
+        "Page of images",
+        kind="pages",
+        titles=("The images before", "The next images"),
+        pages=(size, n),
+    )
+    return at * size, min(n, (at + 1) * size)
 
 
 def _taken(choice: state.Choice, shown: list[Tile], quality: Quality | None, on: str) -> None:

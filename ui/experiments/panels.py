@@ -12,8 +12,9 @@ from sae_core.documents.ensemble import figures as ensemble
 from sae_core.documents.hidden_layer import figures as hidden_layer
 from sae_core.documents.intro import figures as intro
 from sae_core.documents.source import Source
-from ui.base import words
+from ui.base import chosen, words
 from ui.base.widgets import chart, kept
+from ui.live import stepper
 
 READINGS = {"closed": "reconstruction alone", "notebook": "with the notebook’s constant"}
 ALL_OR_TOP = {"top": "top 3 of each class", "all": "all 98 features"}
@@ -38,8 +39,16 @@ def _rho(key: str) -> float:
 def _examples(s: Source, key: str) -> None:
     _chart(f"{key}-pairs", ensemble.reconstructions(s))
     images = s.images()
-    index = st.number_input(f"Test image, 0 to {len(images) - 1}", 0, len(images) - 1, 0, key=f"{key}-index", width=200)
-    _chart(f"{key}-one", ensemble.one_image(s, int(index)))
+    place, last = f"{key}-index", len(images) - 1
+
+    def take(_: str, value: int | None, __: int) -> None:
+        if value is not None and 0 <= value <= last:
+            chosen.put(place, value)
+
+    stepper.take(place, take)
+    index = int(chosen.get(place, 0))
+    stepper.stepper(place, key, index, last, f"Test image, 0 to {last}")
+    _chart(f"{key}-one", ensemble.one_image(s, index))
 
 
 def _encoder_rows(s: Source, key: str) -> None:

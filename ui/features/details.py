@@ -14,6 +14,7 @@ from ui.base.cache import shared
 from ui.base.widgets import chart, over
 from ui.base.words import percent
 from ui.features.wall import notes
+from ui.live import stepper
 from ui.live.tiles import Tile, levels, picked, tiles
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 TOP_IMAGES = 12
 NEAREST = 6
+STEP = "feature-number"
+"""of the stepper through the features"""
 
 
 def nothing_open(stats: FeatureStats | None) -> None:
@@ -117,18 +120,25 @@ def table(choice: state.Choice, stats: FeatureStats | None) -> None:
 def _head(f: int, d_sae: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.subheader(f"Feature {f}", anchor=False, width="stretch")
-        st.button("←", key="previous-feature", help="The feature before", on_click=_open, args=((f - 1) % d_sae,))
-        st.session_state["feature-number"] = f
-        st.number_input(
+        stepper.stepper(
+            STEP,
+            str(d_sae),
+            f,
+            d_sae - 1,
             f"Feature number, 0 to {d_sae - 1}",
-            min_value=0,
-            max_value=d_sae - 1,
-            key="feature-number",
-            on_change=_open_number,
-            label_visibility="collapsed",
-            width=90,
+            kind="arrows",
+            titles=("The feature before", "The feature after"),
         )
-        st.button("→", key="next-feature", help="The feature after", on_click=_open, args=((f + 1) % d_sae,))
+
+
+def take_step(model: models.Model) -> None:
+    """Go to the feature that was asked for by number, before the page looks at which one is open."""
+
+    def go(of: str, value: int | None, _: int) -> None:
+        if value is not None and of == str(model.info.config["d_sae"]) and 0 <= value < int(of):
+            _open(value)
+
+    stepper.take(STEP, go)
 
 
 def _numbers(f: int, stats: FeatureStats) -> None:
@@ -229,10 +239,6 @@ def _rows(model: models.Model) -> tuple[np.ndarray, np.ndarray]:
 
 def _open(f: int) -> None:
     state.choose(feature=f)
-
-
-def _open_number() -> None:
-    state.choose(feature=st.session_state["feature-number"])
 
 
 def _open_picked(key: str) -> None:

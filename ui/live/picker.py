@@ -7,10 +7,43 @@ import re
 import streamlit as st
 
 from sae_core import reference
-from sae_core.datasets import DataError, dataset_info
+from sae_core.datasets import DataError, ImageSet, dataset_info, dataset_names, load_dataset
 from sae_core.pictures.prepare import PictureError
 from sae_core.pictures.upload import SUFFIXES, look_upload
-from ui.base import likeness, state
+from ui.base import chosen, likeness, state
+from ui.live import link, stepper
+
+KEY = "step-image"
+"""of the stepper through the images"""
+
+
+def take_step() -> None:
+    """Go to the image that was asked for, before the page looks at which one is chosen."""
+    stepper.take(KEY, _go)
+
+
+def _go(data: str, value: int | None, presses: int) -> None:
+    if chosen.get("data") not in (None, data) or data not in dataset_names():
+        return
+    try:
+        images = load_dataset(data, "test")
+    except DataError as e:
+        raise link.Refused(str(e)) from e
+    index = value
+    for _ in range(presses):
+        index = _next(images, data, index)
+    if index is not None and 0 <= index < len(images):
+        state.choose(image=f"{data}-test-{index}")
+
+
+def _next(images: ImageSet, data: str, start: int | None) -> int | None:
+    """The next image of the digit that is looked for; that of before where there is none."""
+    wanted, names = st.session_state.get("pick_digit", "any"), dataset_info(data).class_names
+    for step in range(1, len(images) + 1):
+        index = ((start if start is not None else -1) + step) % len(images)
+        if wanted == "any" or names[images.labels[index]] == wanted:
+            return index
+    return start
 
 
 def pick_picture(choice: state.Choice, empty: bool = False, say: bool = True) -> None:
@@ -27,27 +60,23 @@ def pick_picture(choice: state.Choice, empty: bool = False, say: bool = True) ->
     shown = None if empty else _index(choice)
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
-        # Another key for another picture: a widget keeps its own value otherwise.
-        key = f"index-{'none' if empty else picture.ref[:60]}-{data}"
-        st.number_input(
+        stepper.stepper(
+            KEY,
+            data,
+            shown,
+            len(images) - 1,
             f"Image of {data}/test (0 to {len(images) - 1:,})",
-            min_value=0,
-            max_value=len(images) - 1,
-            value=shown,
             placeholder="none" if empty else picture.what,
-            key=key,
-            on_change=_pick_index,
-            args=(key, data, shown),
-            width=230,
+            next_button=("Another", "The next image of this split"),
+            follows=st.session_state.get("pick_digit", "any") == "any",
         )
-        st.button("Another", on_click=_pick_next, args=(choice, len(images)), help="The next image of this split")
         st.selectbox(
             "Digit",
             ["any", *dataset_info(data).class_names],
             key="pick_digit",
             width=90,
-            on_change=_pick_next,
-            args=(choice, len(images)),
+            on_change=_pick_digit,
+            args=(data, shown),
             help="Go to the next image of this digit; Another goes on from there",
         )
         with st.popover("Upload a picture", key="upload_open", on_change="rerun"):
@@ -77,22 +106,8 @@ def _index(choice: state.Choice) -> int | None:
     return int(match[1]) if match else None
 
 
-def _pick_index(key: str, data: str, shown: int | None) -> None:
-    value = st.session_state[key]
-    # A message sent before the page was told of another picture makes Streamlit take this one's number for a new one.
-    if value is not None and value != shown:
-        state.choose(image=f"{data}-test-{value}")
-
-
-def _pick_next(choice: state.Choice, n: int) -> None:
-    wanted = st.session_state.get("pick_digit", "any")
-    labels, names = choice.images("test").labels, dataset_info(choice.data).class_names
-    start = _index(choice)
-    for step in range(1, n + 1):
-        index = ((start if start is not None else -1) + step) % n
-        if wanted == "any" or names[labels[index]] == wanted:
-            state.choose(image=f"{choice.data}-test-{index}")
-            return
+def _pick_digit(data: str, shown: int | None) -> None:
+    _go(data, shown, 1)
 
 
 def _take_upload(side: int, shown: str) -> None:
