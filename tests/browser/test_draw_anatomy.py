@@ -365,7 +365,7 @@ def test_a_picture_is_dropped(page: Page, app: str) -> None:
     Image.new("1", (8100, 8000), 1).save(huge, "PNG")
     blank = np.full((60, 60), 255, np.uint8)
     for data, kind, why in (
-        (b"nothing", "image/png", "damaged"),
+        (b"nothing", "image/png", "not a readable picture"),
         (b"hello", "text/plain", "no PNG"),
         (huge.getvalue(), "image/png", "too large"),
         (bytes(10_000_001), "image/png", "10.0 MB"),

@@ -222,7 +222,7 @@ export default mounting(".draw", (root) => {
     if (!(control instanceof HTMLButtonElement)) continue;
     control.onclick = () => {
       const taken = shown.taken();
-      if (taken) TAKE[control.dataset.take ?? ""](taken, canvas);
+      if (taken) TAKE[control.dataset.take ?? ""](taken, raster.image);
     };
   }
   keepKeys(root.querySelectorAll(".tools button, .tools input, summary"));

@@ -12,7 +12,7 @@ from sae_core import reference
 from sae_core.datasets import DataError
 from sae_core.pictures.prepare import SIDE, EmptyPicture, PictureError, Prepared, look
 from sae_core.pictures.sides import side_of
-from sae_core.pictures.upload import look_pixels
+from sae_core.pictures.upload import look_pixels, look_upload
 from ui.base import likeness, state, words
 from ui.live import link
 from ui.live.classifier import LiveClassifier
@@ -70,7 +70,9 @@ def _note(key: str | None, message: int | None, push: int | None = None) -> None
 
 
 def _dropped(value: dict[str, Any]) -> Prepared:
-    """The picture that an upload of the same pixels would become."""
+    """The picture that an upload of the file, or of the same pixels, would become."""
+    if "file" in value:
+        return look_upload(base64.b64decode(value["file"], validate=True), _frame(value))
     width, height = int(value["width"]), int(value["height"])
     if not (1 <= width <= _DROPPED_SIDE and 1 <= height <= _DROPPED_SIDE):
         raise ValueError(f"a dropped picture has at most {_DROPPED_SIDE} pixels a side")

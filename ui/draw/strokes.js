@@ -1,14 +1,17 @@
 /** What is drawn on a pad: strokes over a picture, their past, and what they are in pixels. */
 
 import { fromLevels } from "../live/bytes.js";
-import { paint, pen } from "../live/paint.js";
+import { pen } from "../live/paint.js";
+import { enlarge, line } from "./ink.js";
 import { prepareDrawing } from "./prepare.js";
 
+/** @import { Box } from "./ink.js" */
 /** @typedef {[x: number, y: number]} Point in the pad's own pixels */
 /** @typedef {{ points: Point[], size: number, erase: boolean }} Stroke */
 /** @typedef {{ base: Uint8Array | null, ref: string | null, strokes: Stroke[] }} Drawing */
 
 export const RASTER = 224; // the pad's own pixels a side: eight for each of MNIST's
+const OPAQUE = 255 << 24;
 const STEPS = 200; // drawings that Undo takes back
 
 export class Strokes {
@@ -79,46 +82,43 @@ export class Strokes {
   }
 }
 
-/** The pixels of a pad. */
+/** The pixels of a pad: what is drawn is computed here, and the canvas only shows it. */
 export class Raster {
-  /** Grey levels of the last `input` that was drawn. */
+  /** Grey levels of the pad. */
   gray = new Uint8Array(RASTER * RASTER);
 
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     canvas.width = canvas.height = RASTER;
     this.context = pen(canvas, true);
+    this.image = this.context.createImageData(RASTER, RASTER);
+    this.pixels = new Uint32Array(this.image.data.buffer);
   }
 
   /** A stroke's line to its point number i. @param {Stroke} stroke @param {number} i */
-  segment(stroke, i) {
-    const { context } = this, [ax, ay] = stroke.points[Math.max(0, i - 1)], [bx, by] = stroke.points[i];
-    context.strokeStyle = context.fillStyle = stroke.erase ? "#000" : "#fff";
-    context.lineWidth = stroke.size + (stroke.erase ? 4 : 0); // takes the soft rim of a line of its size along
-    context.lineCap = "round";
-    context.beginPath();
-    if (i === 0) { // a tap is a dot: a line of no length would draw nothing
-      context.arc(bx, by, context.lineWidth / 2, 0, 2 * Math.PI);
-      context.fill();
-      return;
-    }
-    context.moveTo(ax, ay);
-    context.lineTo(bx, by);
-    context.stroke();
+  segment(stroke, i) { this.#show(this.#line(stroke, i)); }
+
+  /** @param {Stroke} stroke @param {number} i */
+  #line({ points, size, erase }, i) {
+    const width = size + (erase ? 4 : 0); // takes the soft rim of a line of its size along
+    return line(this.gray, RASTER, points[Math.max(0, i - 1)], points[i], width, erase);
   }
 
   /** @param {Strokes} drawn */
   redraw({ base, strokes }) {
-    const { context } = this;
-    context.fillStyle = "#000";
-    context.fillRect(0, 0, RASTER, RASTER);
-    if (base) {
-      const small = document.createElement("canvas");
-      paint(small, fromLevels(base));
-      context.imageSmoothingEnabled = true;
-      context.drawImage(small, 0, 0, RASTER, RASTER);
+    if (base) enlarge(this.gray, RASTER, base);
+    else this.gray.fill(0);
+    for (const stroke of strokes) stroke.points.forEach((_, i) => this.#line(stroke, i));
+    this.#show({ x: 0, y: 0, width: RASTER, height: RASTER });
+  }
+
+  /** @param {Box} box what has changed */
+  #show({ x, y, width, height }) {
+    if (!width || !height) return;
+    for (let row = y; row < y + height; row++) {
+      for (let i = row * RASTER + x, end = i + width; i < end; i++) this.pixels[i] = OPAQUE | (this.gray[i] * 0x10101);
     }
-    for (const stroke of strokes) stroke.points.forEach((_, i) => this.segment(stroke, i));
+    this.context.putImageData(this.image, 0, 0, x, y, width, height);
   }
 
   /**
@@ -128,8 +128,6 @@ export class Raster {
    */
   input({ base, strokes }, side) {
     if (!strokes.length) return base ? fromLevels(base) : null;
-    const { gray } = this, pixels = this.context.getImageData(0, 0, RASTER, RASTER).data;
-    for (let i = 0; i < gray.length; i++) gray[i] = pixels[4 * i];
-    return prepareDrawing(gray, RASTER, RASTER, side);
+    return prepareDrawing(this.gray, RASTER, RASTER, side);
   }
 }

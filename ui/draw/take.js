@@ -1,7 +1,8 @@
 /** What a person takes home from Draw: the drawing, its input and code, and the sum as a figure. */
 
 import { figureSvg, takeHome } from "../live/files.js";
-import { paint } from "../live/paint.js";
+import { paint, painted } from "../live/paint.js";
+import { png } from "../live/png.js";
 
 /** @import { results } from "./results.js" */
 /** @typedef {NonNullable<ReturnType<ReturnType<typeof results>["taken"]>>} Taken */
@@ -52,14 +53,14 @@ function json({ name, x, model, code, r }) {
 /** @param {Taken} taken */
 const csv = ({ code }) => ["feature,activation", ...code.index.map((f, j) => `${f},${code.value[j]}`), ""].join("\n");
 
-/** @type {Record<string, (taken: Taken, pad: HTMLCanvasElement) => void>} by the button's data-take */
+/** @type {Record<string, (taken: Taken, pad: ImageData) => void>} by the button's data-take */
 export const TAKE = {
   figure(taken) {
     const svg = figure(taken);
     if (svg) takeHome(svg, "sum.svg", "image/svg+xml");
   },
-  drawing(_, pad) { pad.toBlob((blob) => takeHome(blob, "drawing.png")); },
-  input({ input }) { input.toBlob((blob) => takeHome(blob, "input-28x28.png")); },
+  drawing(_, pad) { takeHome(png(pad), "drawing.png", "image/png"); },
+  input({ input }) { takeHome(png(painted(input)), "input-28x28.png", "image/png"); },
   json(taken) { takeHome(json(taken), "code.json", "application/json"); },
   csv(taken) { takeHome(csv(taken), "code.csv", "text/csv"); },
 };

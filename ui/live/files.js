@@ -1,9 +1,12 @@
 /** Files in and out of a page: a picture that is dropped, and what a person takes home. */
 
 import { toBase64 } from "./bytes.js";
-import { pen } from "./paint.js";
+import { painted, pen } from "./paint.js";
+import { pngAddress } from "./png.js";
 
 const LARGEST_FILE = 10_000_000, MOST_PIXELS = 64_000_000, SENT_SIDE = 560;
+const SENT_WHOLE = 400_000; // bytes: less than the pixels of a larger one
+const NOISE = 2; // levels by which what is read back may differ, where it is a photo and is made smaller anyhow
 
 /**
  * By what the browser says it is, or where it says nothing that we know, as of .jfif in some systems, by its name.
@@ -12,16 +15,34 @@ const LARGEST_FILE = 10_000_000, MOST_PIXELS = 64_000_000, SENT_SIDE = 560;
 export const isPicture = ({ type, name }) =>
   /^image\/(png|p?jpeg|jpg|webp|gif|bmp|x-ms-bmp)$/.test(type) || /\.(png|jpe?g|jfif|jpe|webp|gif|bmp)$/i.test(name);
 
+/** By how many levels the browser alters what it gives back of a canvas, as some do so that no site knows them by it. */
+export function alteredBy(canvas = document.createElement("canvas")) {
+  const side = 32;
+  Object.assign(canvas, { width: side, height: side });
+  const context = pen(canvas, true), image = context.createImageData(side, side), { data } = image;
+  for (let i = 0; i < data.length; i++) data[i] = i % 4 === 3 ? 255 : (i * 37) % 251;
+  const sent = Uint8ClampedArray.from(data);
+  context.putImageData(image, 0, 0);
+  return context.getImageData(0, 0, side, side).data.reduce((most, v, i) => Math.max(most, Math.abs(v - sent[i])), 0);
+}
+
 /**
- * A picture file's luminance, then its opacity, 8 bits each, in base64; at most 560 pixels a side. What the ink is in it
- * Python finds out, as it does of uploads. An Error in words for what is no such file.
+ * A picture file for Python, which finds out what the ink is in it as it does of uploads: the file itself, or of a large
+ * one its luminance, then its opacity, 8 bits each; both in base64, the latter at most 560 pixels a side. An Error in
+ * words for what is no such file.
  * @param {File | undefined} file
+ * @returns {Promise<{ file: string } | { width: number, height: number, px: string }>}
  */
 export async function readPicture(file) {
   if (!file) throw new Error("That was no file. Drop a picture file.");
   if (!isPicture(file)) throw new Error("That is no PNG, JPEG, WebP, GIF or BMP file.");
   if (file.size > LARGEST_FILE) {
     throw new Error(`This file has ${(file.size / 1e6).toFixed(1)} MB, and at most ${LARGEST_FILE / 1e6} MB are read. Make it smaller and try again.`);
+  }
+  if (file.size <= SENT_WHOLE) return { file: toBase64(new Uint8Array(await file.arrayBuffer())) };
+  if (alteredBy() > NOISE) {
+    throw new Error("This browser alters the pictures that a page reads (a setting for privacy), and a file of over " +
+      `${SENT_WHOLE / 1e6} MB has to be made smaller here. Use “Upload a picture” instead, or allow this page to read canvases.`);
   }
   /** @type {ImageBitmap} */
   let bitmap; // of the file's own numbers: no profile changes a level
@@ -51,12 +72,12 @@ export async function readPicture(file) {
 
 /**
  * Take content home under that name.
- * @param {Blob | string | null} content
+ * @param {Uint8Array<ArrayBuffer> | string | null} content
  * @param {string} name
  * @param {string} type
  */
 export function takeHome(content, name, type = "text/plain") {
-  const blob = content instanceof Blob ? content : new Blob([content ?? ""], { type });
+  const blob = new Blob([content ?? ""], { type });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;
@@ -101,7 +122,7 @@ export function figureSvg(title, panels, note, signed = null) {
   panels.forEach(({ canvas, title: name, below = "", sign = "" }, i) => {
     const x = EDGE + GAP + (i % A_LINE) * (SIZE + GAP), y = TOP + Math.floor(i / A_LINE) * HIGH, middle = x + SIZE / 2;
     parts.push(text(x - GAP / 2, y + 12 + SIZE / 2 + 6, sign, 'font-size="18" text-anchor="middle"'), text(middle, y + 8, name, 'text-anchor="middle"'),
-      `<image x="${x}" y="${y + 14}" width="${SIZE}" height="${SIZE}" style="image-rendering: pixelated" href="${canvas.toDataURL()}"/>`,
+      `<image x="${x}" y="${y + 14}" width="${SIZE}" height="${SIZE}" style="image-rendering: pixelated" href="${pngAddress(painted(canvas))}"/>`,
       text(middle, y + SIZE + 30, below, 'text-anchor="middle"'));
   });
   let y = TOP + lines * HIGH + 6;

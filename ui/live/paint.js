@@ -1,7 +1,8 @@
 /** Pictures onto canvases. Ink is white on black as in MNIST; signed is blue – black – orange, for every kind of eye. */
 
 import { clamp, magnitude, pixels, place } from "./arithmetic.js";
-import { features, peaks, rowPictures } from "./rows.js";
+import { decoderPicture, features, peaks, rowPictures } from "./rows.js";
+import { pngAddress } from "./png.js";
 import { shared } from "./shared.js";
 
 /** @import { Code, Model } from "./arithmetic.js" */
@@ -20,6 +21,16 @@ for (let i = 0; i < 256; i++) {
 
 /** @type {WeakMap<HTMLCanvasElement, ImageData>} what was painted last into a canvas, to be painted over */
 const images = new WeakMap();
+
+/**
+ * What was painted last into a canvas, from where it was painted: what is read back of it a browser may alter.
+ * @param {HTMLCanvasElement} canvas
+ */
+export function painted(canvas) {
+  const image = images.get(canvas);
+  if (!image) throw new Error("nothing was painted here");
+  return image;
+}
 
 /** @param {HTMLCanvasElement} canvas @param {boolean} readBack kept in main memory: its pixels are read every frame */
 export const pen = (canvas, readBack = false) =>
@@ -143,10 +154,12 @@ export function drawTile(context, canvas, p, x, y, size, columns = 32) {
  * @param {number} f
  */
 export function tileAddress(model, f) {
-  const small = shared("small canvas", () => document.createElement("canvas")), at = place(model, f), side = sideOf(model);
-  small.width = small.height = side; // empties it
-  if (at !== undefined) drawTile(pen(small), sprite(model), at, 0, 0, side);
-  return small.toDataURL();
+  const side = sideOf(model), data = new Uint32Array(side * side).fill(INK[0]), at = place(model, f);
+  if (at !== undefined) {
+    const row = decoderPicture(model, at), unit = 255 / (magnitude(row) || 1);
+    for (let i = 0; i < data.length; i++) data[i] = SIGNED[(clamp(row[i] * unit, -255, 255) + 255.5) | 0];
+  }
+  return pngAddress({ width: side, height: side, data: new Uint8Array(data.buffer) });
 }
 
 /**

@@ -34,14 +34,20 @@ export function rowPictures(model, rows) {
   return model.parts ? (f, i) => P[i * n + of(f)] : (f, i) => P[i * n + f];
 }
 
-/** The picture of the bias c, as those of the decoder's rows are. @param {Model} model */
-export function biasPicture(model) {
-  const { c, painter } = model;
-  if (!painter) return new Float64Array(c);
+/** What a vector of the model's inputs is as a picture. @param {Model} model @param {Float32Array} values */
+function shown(model, values) {
+  const { painter } = model;
+  if (!painter) return new Float64Array(values);
   const out = new Float64Array(pixels(model));
-  for (let i = 0; i < c.length; i++) addRow(out, c[i], painter.W, i);
+  for (let i = 0; i < values.length; i++) addRow(out, values[i], painter.W, i);
   return out;
 }
+
+/** The picture of the bias c, as those of the decoder's rows are. @param {Model} model */
+export const biasPicture = (model) => shown(model, model.c);
+
+/** The picture of the decoder's row of the feature in that place. @param {Model} model @param {number} at */
+export const decoderPicture = (model, at) => shown(model, model.D.subarray(at * model.d_in, (at + 1) * model.d_in));
 
 /** The features that are here, by their places. @param {Model} model */
 export const features = (model) => model.parts?.names ?? Array.from({ length: model.n }, (_, f) => f);
