@@ -33,7 +33,7 @@ def frequency_against_strength(
         mode="markers",
         marker={"color": BLUE, "size": 5, "opacity": 0.6},
         customdata=np.flatnonzero(used),
-        hovertemplate="feature %{customdata}: on %{x:.2g} %, %{y:.3g}<extra></extra>",
+        hovertemplate="feature %{customdata}: on %{x:.3g} %, %{y:.3g}<extra></extra>",
     )
     return plot(
         points,
@@ -90,7 +90,7 @@ def _on_map(feature: int, frequency: float, digit: int) -> str:
     if not frequency:
         return f"feature {feature}: never active"
     lift = f", most lift for {digit}" if digit >= 0 else ", on too few images for a lift"
-    return f"feature {feature}: on {100 * frequency:.2g} %{lift}"
+    return f"feature {feature}: on {100 * frequency:.3g} %{lift}"
 
 
 def histogram(
@@ -176,7 +176,7 @@ def class_rates(
     return bar_figure(
         bars,
         f"How often feature {feature} is active",
-        f"{split}, n = {int(class_n.sum()):,}; line: all images, {100 * frequency:.2g} %",
+        f"{split}, n = {int(class_n.sum()):,}; line: all images, {100 * frequency:.3g} %",
         {"type": "category", "title": {"text": "class"}},
         {"title": {"text": "share of its images (%)"}},
         shapes=[all_images],
@@ -198,7 +198,7 @@ def frequencies(frequency: np.ndarray, rare: float, use: str, split: str, n: int
         width=0.235,
         marker_color=BLUE,
         customdata=100 * 10 ** np.stack([edges[:-1], edges[1:]], 1),
-        hovertemplate="%{y:,} features on %{customdata[0]:.2g} to %{customdata[1]:.2g} %<extra></extra>",
+        hovertemplate="%{y:,} features on %{customdata[0]:.3g} to %{customdata[1]:.3g} %<extra></extra>",
     )
     ticks = np.arange(np.ceil(edges[0]), 1)
     return bar_figure(
