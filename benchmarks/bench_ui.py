@@ -180,6 +180,7 @@ async def bench_steer(page: Page, url: str, args: argparse.Namespace) -> dict[st
     await page.goto(f"{url}/Steer{args.query}")
     await page.get_by_test_id("strip-slider").first.wait_for()
     await page.wait_for_timeout(1500)
+    await page.get_by_test_id("strip-slider").first.scroll_into_view_if_needed()  # sentences may stand above it
     box = await page.get_by_test_id("strip-slider").first.bounding_box()
     assert box
     middle, width = box["y"] + box["height"] / 2, box["width"]
