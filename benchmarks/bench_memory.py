@@ -1,4 +1,4 @@
-"""How much memory the server takes for many visitors at once, measured on a server that has just started: one JSON line.
+"""How much memory the server takes for many visitors at once, on a server that has just started: one JSON line.
 
     python benchmarks/bench_memory.py [--visitors 30] [--pages Draw,Steer]
 
