@@ -33,7 +33,7 @@ bench: $(VENV)/.dev
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy -n 2
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-js; \
 	else echo "The JavaScript is not checked, as there is no npm: install Node.js 18.18 or later."; [ -z "$$CI" ]; fi
 

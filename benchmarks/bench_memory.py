@@ -1,4 +1,4 @@
-"""How much memory the server takes for many visitors at once, on a server that has just started: one JSON line.
+"""How much memory the server takes for many visitors at once, measured on a server that just started: one JSON line.
 
     python benchmarks/bench_memory.py [--visitors 30] [--pages Draw,Steer]
 
@@ -19,6 +19,7 @@ from pathlib import Path
 import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.typing import Subprotocol
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.browser import dashboard
@@ -30,7 +31,8 @@ async def visit(address: str, pages: list[str], together: asyncio.Barrier) -> in
     """Open the pages, one after the other; how many messages came."""
     came = 0
     stream = address.replace("http", "ws") + "/_stcore/stream"
-    async with websockets.connect(stream, subprotocols=["streamlit"], max_size=None, ping_timeout=None) as socket:
+    spoken = [Subprotocol("streamlit")]
+    async with websockets.connect(stream, subprotocols=spoken, max_size=None, ping_timeout=None) as socket:
         await together.wait()
         for page in pages:
             asked = BackMsg()
