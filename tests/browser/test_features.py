@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
 from tests.browser.waiting import settled
 
 Page = Any  # playwright.sync_api.Page; conftest skips in words where playwright is missing
@@ -143,6 +145,28 @@ def test_a_top_image_goes_to_draw(page: Page, app: str) -> None:
     page.wait_for_selector(f"[data-testid=top-images] button.chosen[data-value='{ref}']")
     page.locator("[data-testid=stMain]").get_by_role("link", name="Draw").click()
     page.wait_for_url(re.compile(rf"/Draw\?.*image={ref}"))
+
+
+@pytest.mark.case(9)
+def test_a_feature_opened_and_left_for_steer_is_one_step_each(page: Page, app: str) -> None:
+    page.goto(f"{app}/Digits?data=digits")
+    page.get_by_role("link", name="Features", exact=True).click()
+    page.wait_for_selector(WALL, state="attached", timeout=60_000)
+    settled(page)
+    before = page.evaluate("history.length")
+    page.locator(WALL).click(position={"x": 14, "y": 14})
+    _wait_for(page, 0)
+    opened = page.evaluate("history.length")
+    page.get_by_role("link", name="Steer", exact=True).click()
+    page.get_by_test_id("strip-slider").first.wait_for(timeout=30_000)
+    settled(page)
+    assert (opened, page.evaluate("history.length")) == (before + 1, before + 2)
+    page.go_back()
+    _wait_for(page, 0)  # the first step back leaves Steer
+    page.go_back()
+    page.wait_for_url(re.compile(r"/Features\?(?!.*feature=)"))
+    page.go_back()
+    page.wait_for_url(re.compile("/Digits"))
 
 
 def test_a_narrow_window_shows_the_detail(page: Page, app: str) -> None:

@@ -2,9 +2,13 @@
 
 import { standInForClipboard } from "./clipboard.js";
 import { find } from "./dom.js";
+import { oneStepEach } from "./history.js";
 import { shared } from "./shared.js";
 
-if (typeof document !== "undefined") standInForClipboard(navigator);
+if (typeof document !== "undefined") {
+  standInForClipboard(navigator);
+  shared("one step each", () => { oneStepEach(history, window); return true; });
+}
 
 /**
  * What Streamlit gives a component in each run that has new data for it.
