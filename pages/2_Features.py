@@ -8,6 +8,15 @@ from ui.features.wall import opened, point_wall, wall
 from ui.live.model import put_model
 
 WALL = "feature-wall"
+# Of wall and detail, side by side, what is not being scrolled stays in sight: the wall while a person reads on; under a
+# finger, where the page scrolls and not the wall, the detail.
+IN_SIGHT = """
+@media (min-width: 641px) { :has(> .st-key-wall-place) { position: sticky; top: 4.5rem; } }
+@media (min-width: 641px) and (pointer: coarse) {
+  :has(> .st-key-wall-place) { position: static; }
+  :has(> .st-key-detail-place) { position: sticky; top: 4.5rem; max-height: calc(100vh - 5rem); overflow: hidden auto; }
+}
+"""
 choice = shell.setup("Features")
 
 
@@ -22,7 +31,7 @@ def explore() -> None:
     left, right = st.columns([11, 9], gap="medium")
     with left, st.container(key="wall-place"):
         wall(WALL, choice.model, stats.dataset if stats else None, on_open=open_from_wall)
-    with right:
+    with right, st.container(key="detail-place"):
         feature = state.chosen_feature(choice.model)
         if feature is None:
             details.nothing_open(stats)
@@ -34,10 +43,7 @@ def explore() -> None:
 stats = widgets.statistics(choice)
 with st.container(gap=None):  # what is invisible here takes no place
     put_model(choice.model, every_row=True)
-    # Beside its detail the wall stays in sight while a person reads on.
-    st.html(
-        "<style>@media (min-width: 641px) { :has(> .st-key-wall-place) { position: sticky; top: 4.5rem; } }</style>"
-    )
+    st.html(f"<style>{IN_SIGHT}</style>")
 explore()
 landscape.landscape(choice, stats)
 details.table(choice, stats)

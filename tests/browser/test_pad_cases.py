@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import STATE
 from tests.browser.test_draw import SEVEN, clear, ready, same_picture, stroke
 from tests.browser.test_features import WALL
-from tests.browser.waiting import settled
+from tests.browser.waiting import painted, settled
 
 STROKES = f"{STATE}.pads.get('draw').drawn"
 EVENT = """(pad, [kind, more, at]) => {
@@ -31,6 +31,28 @@ def event(page: Page, kind: str, at: tuple[float, float], **more: Any) -> None:
 def strokes(page: Page) -> list[int]:
     """Points of each stroke that is drawn."""
     return list(page.evaluate(f"{STROKES}.strokes.map((s) => s.points.length)"))
+
+
+def none_selects(page: Page) -> int:
+    """How many pictures the page shows; a long press on none of them selects anything."""
+    found = page.locator("canvas:visible").evaluate_all(
+        "all => all.map((e) => [e.className, getComputedStyle(e).userSelect])"
+    )
+    assert {how for _, how in found} == {"none"}, found
+    return len(found)
+
+
+def swipe(page: Page, over: Locator, far: int) -> None:
+    """One finger, up over an element."""
+    box = over.bounding_box()
+    assert box is not None
+    x, y = box["x"] + min(200, box["width"] / 2), max(box["y"], 0) + far + 60
+    session = page.context.new_cdp_session(page)
+    for kind, at in [("touchStart", 0), *(("touchMove", at) for at in range(0, far + 1, 20)), ("touchEnd", far)]:
+        points = [] if kind == "touchEnd" else [{"x": x, "y": y - at}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        painted(page)
+    session.detach()
 
 
 def opened(page: Page, app: str) -> None:
@@ -68,6 +90,31 @@ def test_the_pen_draws_and_the_hand_does_not(page: Page, app: str) -> None:
     assert strokes(page) == []
 
 
+@pytest.mark.case(2)
+def test_a_dot_that_the_hand_left_before_the_pen_came_is_taken_back(page: Page, app: str) -> None:
+    opened(page, app)
+    clear(page)
+    for pointer, kind in ((5, "touch"), (6, "pen")):
+        event(page, "pointerdown", (0.8, 0.8), pointerType=kind, pointerId=pointer)
+        event(page, "pointermove", (0.81, 0.8), pointerType=kind, pointerId=pointer)
+        event(page, "pointerup", (0.81, 0.8), pointerType=kind, pointerId=pointer, buttons=0)
+        assert strokes(page) == [2], kind
+    page.get_by_test_id("undo").click()
+    assert strokes(page) == []
+
+
+@pytest.mark.case(2)
+def test_what_a_finger_drew_stays_when_a_pen_comes(page: Page, app: str) -> None:
+    opened(page, app)
+    clear(page)
+    event(page, "pointerdown", (0.2, 0.2), pointerType="touch", pointerId=5)
+    event(page, "pointermove", (0.8, 0.2), pointerType="touch", pointerId=5)
+    event(page, "pointerup", (0.8, 0.2), pointerType="touch", pointerId=5, buttons=0)
+    event(page, "pointerdown", (0.5, 0.5), pointerType="pen", pointerId=6)
+    event(page, "pointerup", (0.5, 0.5), pointerType="pen", pointerId=6, buttons=0)
+    assert strokes(page) == [2, 1]
+
+
 def test_a_first_stroke_replaces_the_example_unless_one_draws_on_it(page: Page, app: str) -> None:
     opened(page, app)
     onto = page.get_by_test_id("onto")
@@ -99,17 +146,28 @@ def test_a_long_press_selects_nothing_and_a_swipe_scrolls(phone: Page, app: str)
         element = page.get_by_test_id(id)
         of = element if id == "pad" else element.locator(".cell").first
         assert of.evaluate(style, "userSelect") == "none", id
-    page.goto(f"{app}/Features?data=digits")
+    assert none_selects(page) > 5
+    page.goto(f"{app}/Features?data=digits&feature=3")
     wall = page.locator(WALL)
     expect(wall).to_be_visible(timeout=30_000)
     settled(page)
-    assert wall.evaluate(style, "userSelect") == "none"
-    scroll = page.locator(".wall .scroll")
-    assert scroll.evaluate("e => e.scrollHeight <= e.clientHeight"), "the page scrolls, not a window within it"
+    assert none_selects(page) > 5
+    for width, height in ((400, 800), (820, 1180)):
+        page.set_viewport_size({"width": width, "height": height})
+        settled(page)
+        wall.scroll_into_view_if_needed()
+        before = page.locator("[data-testid=stMain]").evaluate("e => e.scrollTop")
+        swipe(page, wall, 300)
+        page.wait_for_function(
+            "before => document.querySelector('[data-testid=stMain]').scrollTop > before + 150", arg=before
+        )
+    detail = page.get_by_test_id("feature-detail")
+    expect(detail).to_be_in_viewport()  # beside the wall it stays
     page.goto(f"{app}/Steer?data=digits&image=digits-test-11")
     strip = page.get_by_test_id("strip").first
     expect(strip).to_be_visible(timeout=30_000)
     assert strip.evaluate(style, "userSelect") == "none"
+    assert none_selects(page) > 3
 
 
 @pytest.mark.case(11)

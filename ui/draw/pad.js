@@ -8,14 +8,14 @@ import { live } from "../live/frames.js";
 import { about, linkOf, through } from "../live/link.js";
 import { mounting } from "../live/mount.js";
 import { shared } from "../live/shared.js";
-import { RASTER, Raster, Strokes } from "./strokes.js";
+import { isDot, RASTER, Raster, Strokes } from "./strokes.js";
 import { results } from "./results.js";
 import { TAKE } from "./take.js";
 
 /** @import { About, Answer } from "../live/link.js" */
 /** @import { Send } from "../live/mount.js" */
 /** @import { Data as ResultData } from "./results.js" */
-/** @import { Point } from "./strokes.js" */
+/** @import { Point, Stroke } from "./strokes.js" */
 
 /**
  * @typedef {object} Message
@@ -82,17 +82,23 @@ export default mounting(".draw", (root) => {
   }
   // While a pen is near, touches are the hand that holds it.
   let penSeen = -Infinity;
-  /** @type {number | null} the touch that drew last */
-  let touching = null;
+  /** @type {{ pointer: number, stroke: Stroke, ended: number } | null} what a touch drew last, and when it was lifted */
+  let touched = null;
   /** @param {PointerEvent} event */
   const palm = (event) => {
     if (event.pointerType === "pen") penSeen = event.timeStamp;
     return event.pointerType === "touch" && event.timeStamp - penSeen < PEN_NEAR_MS;
   };
+  /** Whether the newest stroke is of the hand that holds the pen, which came down first: it rests, or left a dot. @param {number} now */
+  function byHand(now) {
+    if (!touched || touched.stroke !== drawn.strokes[drawn.strokes.length - 1]) return false;
+    if (drawn.pointer === touched.pointer) return true;
+    return drawn.pointer === null && now - touched.ended < PEN_NEAR_MS && isDot(touched.stroke);
+  }
   canvas.onpointerdown = (event) => {
     if (event.button !== 0 || palm(event)) return;
     lift(event);
-    if (event.pointerType === "pen" && touching !== null && drawn.pointer === touching) { // the hand came down first
+    if (event.pointerType === "pen" && byHand(event.timeStamp)) {
       drawn.abandon();
       raster.redraw(drawn);
     }
@@ -101,8 +107,9 @@ export default mounting(".draw", (root) => {
     event.preventDefault();
     canvas.focus({ preventScroll: true });
     shown.theme();
-    touching = event.pointerType === "touch" ? event.pointerId : null;
     begin(spot(event), event, event.pointerId);
+    const stroke = drawn.strokes[drawn.strokes.length - 1];
+    touched = event.pointerType === "touch" ? { pointer: event.pointerId, stroke, ended: Infinity } : null;
   };
   /** @param {PointerEvent} event */
   function move(event) {
@@ -119,6 +126,7 @@ export default mounting(".draw", (root) => {
   function up(event) {
     if (drawn?.pointer !== event.pointerId) return;
     drawn.pointer = null;
+    if (touched?.pointer === event.pointerId) touched.ended = event.timeStamp;
     changed(event);
   }
   window.addEventListener("pointermove", move);

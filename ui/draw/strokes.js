@@ -14,6 +14,11 @@ export const RASTER = 224; // the pad's own pixels a side: eight for each of MNI
 const OPAQUE = 255 << 24;
 const STEPS = 200; // drawings that Undo takes back
 
+/** Whether a stroke is a dot: it never goes further from where it began than its brush is wide. @param {Stroke} stroke */
+export function isDot({ points: [[x, y], ...others], size }) {
+  return others.every((point) => Math.hypot(point[0] - x, point[1] - y) <= size);
+}
+
 export class Strokes {
   /** @type {Uint8Array | null} the picture under the strokes, as levels, */
   base = null;

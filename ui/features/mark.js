@@ -17,8 +17,10 @@ export default function ({ data: { wall, feature }, parentElement }) {
   set.show?.(before !== feature);
   if (feature === null || before === undefined || before === feature) return;
   const host = parentElement instanceof ShadowRoot ? parentElement.host : parentElement;
-  const column = /** @type {HTMLElement} */ (host.closest('[data-testid="stColumn"]') ?? host);
+  const place = host.closest(".st-key-detail-place")?.parentElement;
+  const column = /** @type {HTMLElement} */ (place ?? host);
   requestAnimationFrame(() => {
+    column.scrollTop = 0;
     const { top } = column.getBoundingClientRect();
     if (top > -60 && top < innerHeight * 0.6) return;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
