@@ -66,4 +66,4 @@ def dashboard(
         yield f"http://127.0.0.1:{port}", server.pid
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)

@@ -312,6 +312,7 @@ def test_a_message_that_was_lost_goes_again_with_growing_patience(world: World) 
     settled(world, text)
 
 
+@pytest.mark.case(8)
 def test_after_minutes_without_network_it_goes_soon(world: World) -> None:
     """The server has forgotten the session by then, and the first message of a new one is not seen by its first run."""
     text = world.say()
