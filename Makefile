@@ -1,6 +1,7 @@
 # make run   the dashboard on http://127.0.0.1:8501
 # make test  all tests            make lint  style and types      make format  style put right
 # make check lint, types and the fast tests, in under a minute    make bench   what a person waits for
+# make mutants   which breaks of the code no test sees
 PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
@@ -8,8 +9,11 @@ BIN := $(VENV)/bin
 # Two processes, each with a server and a browser of its own; a file of tests stays in one. WORKERS=0: one after the other.
 WORKERS ?= 2
 PARALLEL := -n $(WORKERS) --dist loadfile
+# Which places `make mutants` breaks (none named: all of them, going on where it stopped), and for how long.
+MUTANTS ?= sae_core.measure.*
+MINUTES ?= 10
 
-.PHONY: run test check lint lint-js format bench clean
+.PHONY: run test check lint lint-js format bench mutants clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -29,6 +33,9 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bench_ui.py
 	$(BIN)/python benchmarks/bench_bytes.py
+
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutants $(MINUTES) $(or $(filter-out 0,$(WORKERS)),1) $(foreach pattern,$(MUTANTS),'$(pattern)')
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -60,4 +67,4 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	@touch $@
 
 clean:
-	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache mutants

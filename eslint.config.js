@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
-  { ignores: [".venv/", "build/", "results/", "docs/"] },
+  { ignores: [".venv/", "build/", "mutants/", "results/", "docs/"] },
   js.configs.recommended,
   {
     rules: {
