@@ -146,6 +146,15 @@ def test_each_batch_is_made_once_by_thirty_who_wait_for_it() -> None:
     assert part.calls == [(0, 4), (4, 8), (8, 10)]
 
 
+def test_batches_by_hand() -> None:
+    part, heard = Counted(lambda start, stop: stop - start), list[float]()
+    made = Batchwise(10, 4, part, sum)
+    assert made.fill(heard.append) == 10 and heard == [0, 0.4, 0.8, 1]
+    assert made.fill(heard.append) == 10 and heard[4:] == [1], "the whole is kept"
+    full = Counted(lambda start, stop: stop - start)
+    assert Batchwise(8, 4, full, sum).fill() == 8 and full.calls == [(0, 4), (4, 8)], "none that is empty"
+
+
 def test_of_no_images_it_is_whole_at_once() -> None:
     heard: list[float] = []
     assert Batchwise(0, 4, lambda start, stop: 1, len).fill(heard.append) == 0

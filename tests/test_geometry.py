@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import combinations
 
 import numpy as np
@@ -39,6 +40,23 @@ def test_cosines_and_distances() -> None:
     assert np.allclose(apart[off], 1 - slow[off], atol=1e-6)
     by_hand = geometry.cosines(np.array([[1.0, 0.0], [3.0, 4.0], [-2.0, 0.0]]))
     assert np.allclose(by_hand, [[1, 0.6, -1], [0.6, 1, -0.6], [-1, -0.6, 1]])
+    half = np.array([[300, 400], [0, 60_000]], np.float16)  # whose squares float16 does not hold
+    assert np.allclose(geometry.cosines(half), [[1, 0.8], [0.8, 1]])
+
+
+def test_distances_stay_within_0_and_2() -> None:
+    given = rows(40, 50)
+    apart = geometry.distances(np.vstack([given, given, -given]))  # some cosines are rounded to beyond ±1
+    assert apart.min() == 0 and apart.max() == 2
+
+
+def test_a_row_of_zeros_does_not_hold_what_the_memory_held() -> None:
+    """Small arrays are given the memory of the last ones of their size."""
+    given = np.array([[0.0, 0.0, 0.0], [1.0, 2.0, 2.0]])
+    for _ in range(8):
+        used = [np.full((2, 3), 7.0) for _ in range(8)]
+        del used
+        assert geometry.cosines(given).tolist() == [[0, 0], [0, pytest.approx(1)]]
 
 
 @pytest.mark.parametrize("block", [1, 4, 5, 1024])
@@ -50,6 +68,12 @@ def test_redundancy_is_the_loop(block: int) -> None:
         assert nearest == pytest.approx(max(slow_cosine(given[f], given[g]) for g in range(15) if g != f), abs=1e-6)
     assert found.pairs == sum(slow_cosine(a, b) > 0.8 for a, b in combinations(given, 2)) > 1
     assert np.isnan(geometry.redundancy(given[:1]).nearest).all() and geometry.redundancy(given[:1]).pairs == 0
+
+
+def test_redundancy_by_hand() -> None:
+    nearest, pairs = geometry.redundancy(np.array([[1.0, 0.0], [3.0, 4.0]]), above=0.6)
+    assert nearest.tolist() == [0.6, 0.6] and pairs == 0, "above the limit, not at it"
+    assert geometry.redundancy(np.array([[1.0, 0.0], [12.0, 5.0], [3.0, 4.0]])).pairs == 1  # 0.92, 0.6 and 0.86
 
 
 # ---- what latents decode to
@@ -79,7 +103,8 @@ def test_from_only_is_the_mean_of_decoding_some_latents() -> None:
     for images in (np.ones(50, dtype=bool), of_class):
         found = geometry.from_only(chosen, acts[images].mean(0), W_dec, b_dec)
         assert np.allclose(found, (only[images] @ W_dec + b_dec).mean(0), atol=1e-6)
-    assert np.array_equal(geometry.from_only(np.array([], dtype=int), acts.mean(0), W_dec, b_dec), b_dec)
+    for none in (np.array([], dtype=int), np.array([])):
+        assert np.array_equal(geometry.from_only(none, acts.mean(0), W_dec, b_dec), b_dec)
     twice = geometry.from_only(np.array([4, 4]), acts.mean(0), W_dec, b_dec)
     assert np.allclose(twice, geometry.from_only(np.array([4]), acts.mean(0), W_dec, b_dec))
     with pytest.raises(IndexError):
@@ -132,10 +157,20 @@ def test_too_few_pairs_have_no_correlation() -> None:
     zeros = np.zeros(7)
     assert np.isnan(geometry.correlations(rows(2), rows(2), zeros, zeros).off_diagonal)
     assert np.isnan(geometry.correlations(np.eye(7), rows(7), zeros, zeros).off_diagonal), "all equally far"
+    turned = np.linalg.qr(rows(7).astype(float))[0]  # equally far but for rounding
+    assert np.isnan(geometry.correlations(turned, rows(7), zeros, zeros).off_diagonal)
+    assert np.isnan(geometry.correlations(rows(7), turned, zeros, zeros).off_diagonal)
     with pytest.raises(ValueError, match="3 hidden rows but 4 pictures"):
         geometry.correlations(rows(3), rows(4), zeros, zeros)
     with pytest.raises(ValueError, match=r"biases must be \[7\] and \[7\], not \[7\] and \[6\]"):
         geometry.correlations(rows(3), rows(3), zeros, zeros[1:])
+
+
+def test_pairs_are_of_rows_with_a_direction_in_both() -> None:
+    a = np.array([[1.0, 0.0], [0.0, 1.0], [3.0, 4.0], [0.0, 0.0]])
+    b = np.array([[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [1.0, 1.0]])
+    found = geometry.distances_of_pairs(a, b)  # the middle two
+    assert [f.tolist() for f in found] == [[pytest.approx(0.2)], [2]]
 
 
 def test_rank_correlation() -> None:
@@ -143,7 +178,12 @@ def test_rank_correlation() -> None:
     ranks_a, ranks_b = [1.0, 4.0, 2.5, 2.5], [1.0, 4.0, 3.0, 2.0]
     assert geometry.rank_correlation(a, b) == pytest.approx(slow_correlation(ranks_a, ranks_b))
     assert geometry.rank_correlation(a, -np.exp(a)) == pytest.approx(-1)
-    assert np.isnan(geometry.rank_correlation(a, np.ones(4)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(geometry.rank_correlation(a, np.ones(4))) and np.isnan(geometry.rank_correlation(np.ones(4), a))
+        assert np.isnan(geometry.rank_correlation(a[:1], b[:1]))
+    assert geometry.rank_correlation(np.array([0, 0.5, 1]), np.array([3, 3.2, 4])) == pytest.approx(1)
+    assert geometry.rank_correlation(np.array([1.0, 5.0]), np.array([9.0, 2.0])) == pytest.approx(-1)
     with pytest.raises(ValueError, match="one length"):
         geometry.rank_correlation(a, b[1:])
 
@@ -185,10 +225,20 @@ def test_the_documented_map_takes_distances_for_features() -> None:
     assert not np.allclose(geometry.documented_map(given), geometry.honest_map(given), atol=1)
 
 
+def test_the_honest_map_keeps_distances_from_random_points() -> None:
+    apart = geometry.distances(clusters())
+    expected = geometry.tsne(apart, perplexity=3, seed=42, init="random", iterations=1000, metric="precomputed")
+    assert np.array_equal(geometry.honest_map(clusters()), expected)
+    shorter = geometry.tsne(apart, perplexity=3, init="random", iterations=250, metric="precomputed")
+    assert not np.allclose(shorter, expected)
+    with pytest.raises(ValueError, match="square"):
+        geometry.tsne(rows(9, 4), perplexity=3, init="random", metric="precomputed")
+
+
 def test_a_standardised_map_does_not_see_the_scale_of_columns() -> None:
     given = clusters()
     given[:, 5] = 1  # a column that is constant
-    powers = 2.0 ** np.arange(16)
+    powers = 2.0 ** (np.arange(16) - 8)
 
     def draw(r: np.ndarray, standardise: bool) -> np.ndarray:
         return geometry.tsne(r, perplexity=5, iterations=250, standardise=standardise)
@@ -203,6 +253,7 @@ def test_a_map_of_too_few_rows_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match="perplexity 3 needs at least 4 rows, not 3"):
         geometry.documented_map(rows(3))
     assert geometry.documented_map(rows(4)).shape == geometry.honest_map(rows(4)).shape == (4, 2)
+    assert geometry.tsne(rows(9, 2), perplexity=3, iterations=250).shape == (9, 2)
     with pytest.raises(ValueError, match="at least 2 columns"):
         geometry.tsne(rows(9, 1), perplexity=3)
     with pytest.raises(ValueError, match="NaN or infinite"):
@@ -217,6 +268,8 @@ def test_top_features_by_hand() -> None:
     assert geometry.top_features(given, "norm").tolist() == [0, 1, 2, 3]
     assert geometry.top_features(given, "variance").tolist() == [1, 2, 0, 3]
     assert geometry.top_features(given, "largest", n=2).tolist() == [2, 1]
+    assert geometry.top_features(given[[3, 1, 0]]).tolist() == [2, 1, 0], "by norm where nothing is said"
+    assert geometry.top_features(np.ones((502, 2))).tolist() == list(range(500)), "ties by number, the first 500"
     with pytest.raises(ValueError, match="one of norm, variance, largest, not 'size'"):
         geometry.top_features(given, "size")
 
@@ -229,6 +282,22 @@ def test_a_feature_map_shows_the_first_of_its_ranking() -> None:
     assert np.array_equal(xy, expected) and xy.shape == (40, 2)
     with pytest.raises(ValueError, match="at least 31 rows, not 20"):
         geometry.feature_map(given, n=20)
+
+
+def test_a_feature_map_is_of_500_where_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, object]] = []
+
+    def tsne(given: np.ndarray, **how: object) -> np.ndarray:
+        asked.append(how)
+        return given[:, :2]
+
+    monkeypatch.setattr(geometry, "tsne", tsne)
+    given = rows(502, 3)
+    features, xy = geometry.feature_map(given)
+    assert features.tolist() == np.argsort(-np.linalg.norm(given.astype(float), axis=1))[:500].tolist()
+    assert np.array_equal(xy, given[features][:, :2])
+    geometry.feature_map(given, seed=7)
+    assert asked == [{"perplexity": 30, "seed": seed, "standardise": True} for seed in (42, 7)]
 
 
 # ---- locality
@@ -252,6 +321,7 @@ def test_locality_is_the_loop() -> None:
     found = geometry.locality(given)
     assert found == pytest.approx([slow_locality(row, 28, 10) for row in given])
     assert found[1] == 0 and found[2] == pytest.approx(100 / 784) and found[3] == 1
+    assert geometry.locality(given / 1000) == pytest.approx(found), "whatever its energy is"
     for window in (1, 3, 5):
         given = rows(4, 25)
         expected = [slow_locality(row, 5, window) for row in given]

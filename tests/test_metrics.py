@@ -86,6 +86,8 @@ def test_fvu_is_not_a_number_where_nothing_varies() -> None:
         x = torch.rand(1, 784, generator=torch.Generator().manual_seed(n)).expand(n, -1)
         m = running(x, x + 0.1, torch.ones(n, 2))
         assert math.isnan(m.fvu) and m.mse == pytest.approx(0.01, rel=1e-3)
+    black = running(torch.zeros(3, 4), torch.full((3, 4), 0.5), torch.ones(3, 2))
+    assert math.isnan(black.fvu) and black.mse == 0.25
 
 
 def test_a_stream_gives_what_the_whole_gives_in_any_order() -> None:
@@ -110,6 +112,9 @@ def test_nothing_to_measure_and_wrong_shapes_are_refused() -> None:
         evaluate(build("topk", TopKConfig(d_in=4, d_sae=4, k=1)), np.zeros((0, 4), np.float32))
     with pytest.raises(ValueError, match="choose a member"):
         evaluate(build("tied_topk", TiedTopKConfig(d_in=4, d_sae=4, k=1, members=2)), torch.rand(3, 4))
+    for x_hat, acts in (((3, 5), (3, 2)), ((3, 4), (2, 3, 2))):
+        with pytest.raises(ValueError, match="choose a member"):
+            RunningMetrics().update(torch.zeros(3, 4), torch.zeros(x_hat), torch.zeros(acts))
 
 
 @pytest.mark.parametrize("variant", ["tied_topk", "topk"])
@@ -136,6 +141,9 @@ def test_dead_rare_and_in_use_are_three_tenths_of_a_percent_apart() -> None:
     assert usage(np.array([29, 30]), 10_000).words.tolist() == ["rare", "in use"]
     assert usage(np.array([1, 2]), 360).words.tolist() == ["rare", "in use"]  # 0.28 and 0.56 %
     assert usage(np.array([179, 180]), 60_000).words.tolist() == ["rare", "in use"]
+    assert usage(np.array([2999, 3000]), 1_000_000).words.tolist() == ["rare", "in use"]
+    many = np.array([0, 3_000_000], np.int32)  # as they are stored; a thousand times as many is beyond int32
+    assert usage(many, 3_000_000).words.tolist() == ["dead", "in use"]
     for wrong in (-1, 11):
         with pytest.raises(ValueError, match="cannot activate"):
             usage(np.array([0, wrong]), 10)

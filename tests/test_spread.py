@@ -17,7 +17,21 @@ def test_by_hand() -> None:
     assert gini(rows).tolist() == pytest.approx([0, 0.75, 0.625, 0.5])
     wanted = [4, 1, np.exp(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75))), 2]
     assert effective(rows).tolist() == pytest.approx(wanted)
-    assert np.isnan(gini(np.zeros(3))) and np.isnan(effective(np.zeros((2, 3)))).all()
+    with np.errstate(all="raise"):
+        assert np.isnan(gini(np.zeros(3))) and np.isnan(effective(np.zeros((2, 3)))).all()
+    assert float(gini(np.array([0.1, 0.3, 0, 0]))) == pytest.approx(0.625), "of shares whose sum is below 1 too"
+
+
+def test_it_is_the_last_axis_that_is_spread() -> None:
+    shares = np.array([[[1, 1, 1]], [[0, 2, 0]]])
+    assert gini(shares).tolist() == [[0], [pytest.approx(2 / 3)]]
+    assert effective(shares).tolist() == [[pytest.approx(3)], [1]]
+    assert float(effective(np.array([5.0, 5.0]))) == pytest.approx(2)
+
+
+def test_sums_are_in_float64() -> None:
+    shares = np.array([0, 0, 40_000, 40_000], np.float16)  # whose sum float16 does not hold
+    assert float(gini(shares)) == 0.5 and float(effective(shares)) == pytest.approx(2)
 
 
 def test_gini_is_the_mean_difference_of_all_pairs() -> None:
