@@ -14,7 +14,7 @@ from sae_core.datasets import ImageSet
 from sae_core.files import CheckpointError
 from sae_core.measure import features
 from sae_core.measure.describe import describe
-from sae_core.measure.features import FEW, TOP, FeatureStats
+from sae_core.measure.features import FEW, TOP, FeatureStats, most_lift
 from sae_core.measure.lists import key_features
 from sae_core.measure.neighbours import nearest
 from sae_core.models.sae import SAE
@@ -124,6 +124,11 @@ def test_lift_by_hand() -> None:
     assert hand.lift.tolist() == [[2.0, 0.5], [0.0, 0.0]]
 
 
+def test_the_class_of_most_lift_by_hand() -> None:
+    rates = np.array([[0.5, 0.1], [0.1, 0.4], [0.0, 0.9]])
+    assert most_lift(rates, np.array([FEW, 50, FEW - 1]), 100).tolist() == [0, 1, -1]
+
+
 def test_progress_is_told() -> None:
     told: list[tuple[int, int]] = []
     describe(model("topk"), images(), lambda done, of: told.append((done, of)), batch_size=50)
@@ -148,8 +153,28 @@ def test_saved_statistics_come_back(tmp_path: Path) -> None:
             assert np.allclose(after, before, rtol=2**-10)  # some are kept as float16
         else:
             assert after == before
+    stored = {
+        name: a.dtype.name for name, a in files.read_tensors(tmp_path / "features-made-up-train.safetensors")[0].items()
+    }
+    assert stored == {
+        **dict.fromkeys(("count", "class_n", "top_indices"), "int32"),
+        **dict.fromkeys(("top_values", "class_rates", "class_means"), "float16"),
+        **dict.fromkeys(("mean_active", "maximum", "minimum"), "float32"),
+        "mean_picture_zlib": "uint8",
+    }
     assert np.array_equal(again.top_indices, stats.top_indices)
     assert np.array_equal(again.dead, stats.dead)
+
+
+def test_statistics_are_called_by_data_and_member(tmp_path: Path) -> None:
+    stats = replace(describe(model("topk"), images()), dataset="features-of")
+    features.save(stats, tmp_path, member=2)
+    ends = "features-of-train-member2.safetensors"
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"features-{ends}", f"importance-{ends}"]
+    again = features.read(tmp_path, "features-of", "train", member=2)
+    assert again.importance is not None and np.array_equal(again.count, stats.count)
+    with pytest.raises(CheckpointError, match=r"features-features-of-train\.safetensors is missing"):
+        features.read(tmp_path, "features-of", "train")
 
 
 def test_damaged_statistics_name_the_file(tmp_path: Path) -> None:
@@ -168,6 +193,8 @@ def test_damaged_statistics_name_the_file(tmp_path: Path) -> None:
         ({**arrays, "more": arrays["count"]}, header),
         (arrays, {"of": header["of"].replace("130", '"many"')}),
         (arrays, {"of": '{"n": 130}'}),
+        # twice as many pixels as it says
+        (arrays, {"of": header["of"].replace('"pixels": 16', '"pixels": 8')}),
         (arrays, {"of": "not JSON"}),
         (arrays, {}),
         ({**arrays, "maximum": arrays["maximum"][:-1]}, header),
@@ -219,6 +246,9 @@ def test_nearest_by_hand() -> None:
     rows = np.array([[1, 0], [2, 2], [0, -1], [0, 0], [5, 0], [-1, 0]], np.float32)
     order, cosine = nearest(rows, 0, top=3)
     assert order.tolist() == [4, 1, 2] and cosine.tolist() == pytest.approx([1, 0.5**0.5, 0], abs=1e-6)
+    order, cosine = nearest(rows, 1, top=2)
+    assert order.tolist() == [0, 4] and cosine.tolist() == pytest.approx([0.5**0.5] * 2), "ties by number"
+    assert len(nearest(np.eye(14), 0)[0]) == 12, "as many as are shown where nothing is said"
     order, cosine = nearest(rows, 0)
     assert order.tolist() == [4, 1, 2, 3, 5], "the feature itself is never among them"
     assert cosine[-1] == pytest.approx(-1)

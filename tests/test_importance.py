@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sae_core.measure.importance import Importance, ablation, importance, importance_of
-from sae_core.measure.lists import overlap, shared_and_distinctive
+from sae_core.measure.lists import compare, overlap, shared_and_distinctive
 from sae_core.models.classifier import Classifier, ClassifierConfig
 from sae_core.models.sae import SAE
 from sae_core.variants import build, registry
@@ -210,6 +211,12 @@ def test_orders_and_shares_by_hand() -> None:
     assert found.share.tolist() == [[0.25, 0.75, -0.25, 0.25], [0.0, 0.0, 0.0, 0.0], [0.25, 0.75, -0.25, 0.25]]
     assert found.order(0).tolist() == [1, 0, 3, 2] and found.order(-1).tolist() == [1, 0, 3, 2]
     assert found.top(0, 2).tolist() == [1, 0] and len(found.top(0)) == 4
+    none = made_up([[0.0] * 100, [0.0] * 100])
+    assert none.order(0).tolist() == list(range(100)) and none.top(0).tolist() == list(range(30)), "ties by number"
+    counted = replace(found, notebook=-found.increase)
+    assert counted.order(0, notebook=True).tolist() == counted.top(0, notebook=True).tolist() == [2, 0, 3, 1]
+    own = shared_and_distinctive(counted, 1, notebook=True)
+    assert own.tops.tolist() == [[2], [0]]
     with pytest.raises(ValueError, match='only an SAE of variant "kl"'):
         found.order(0, notebook=True)
 
@@ -221,6 +228,12 @@ def test_shared_and_distinctive_by_hand() -> None:
     assert lists.lists.tolist() == [2, 1, 2, 2, 1]
     assert [own.tolist() for own in lists.distinctive] == [[1], [], [], [4]]
     assert lists.shared.tolist() == [0, 2, 3]
+    assert lists.lists.dtype == lists.distinctive[1].dtype == np.int64
+    three = shared_and_distinctive(made_up([[0, 8, 9, 0], [0, 7, 9, 0], [9, 0, 8, 0], [0, 0, 0, 0]]), n=2)
+    assert three.lists.tolist() == [1, 2, 3, 0] and three.shared.tolist() == [2, 1], "those in most lists first"
+    even = shared_and_distinctive(made_up([[1.0] * 50, [1.0] * 50, [1.0] * 50]))
+    assert even.tops.tolist() == [list(range(30))] * 2 and even.shared.tolist() == list(range(30)), "ties by number"
+    assert shared_and_distinctive(made_up([[1.0] * 50] * 3), n=40).shared.tolist() == list(range(40))
     one = shared_and_distinctive(made_up([[1, 2, 3], [1, 2, 3]]), n=2)
     assert one.distinctive[0].tolist() == [2, 1] and one.shared.tolist() == [1, 2]
 
@@ -230,6 +243,10 @@ def test_overlap_by_hand() -> None:
     assert overlap(tops).tolist() == [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]
     assert overlap([tops[0], tops[0][:2]]).tolist() == [[1.0, 1.0], [1.0, 1.0]], "of the shorter list"
     assert overlap([]).shape == (0, 0)
+    assert overlap([np.array([7]), np.array([7])]).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+    longer = np.arange(40)
+    assert overlap([longer, longer[::-1]]).tolist() == [[1.0, 1.0], [1.0, 1.0]], "of whole lists"
+    assert compare([]).features.dtype == compare([]).shared.dtype == np.int64
 
 
 # ---- what is refused
@@ -248,6 +265,8 @@ def test_wrong_input_is_refused_in_words() -> None:
     part = (torch.from_numpy(x), torch.from_numpy(labels))
     with pytest.raises(ValueError, match=r"a label 7, but the classes are \[0, 1, 2\]"):
         importance_of(sae, [part], (0, 1, 2))
+    with pytest.raises(ValueError, match=r"a label 4, but the classes are \[0\]"):
+        importance_of(sae, [(part[0][:1], torch.tensor([4]))], (0,))
     with pytest.raises(ValueError, match="no image of class 3, 9"):
         importance_of(sae, [part], (0, 1, 2, 3, 7, 9))
     with pytest.raises(ValueError, match="classes must differ"):
@@ -261,6 +280,9 @@ def test_shapes_that_do_not_belong_together_are_refused() -> None:
     for wrong in ((acts[:2], error, W_dec), (acts, error, W_dec[:3]), (acts[0], error, W_dec), (acts, error, W_dec.T)):
         with pytest.raises(ValueError, match=r"must be \[N, d_sae\], \[N, d_in\] and \[d_sae, d_in\]"):
             ablation(*wrong)
+    for wrong in ((acts, error[..., None], W_dec), (acts, error, W_dec[..., None])):
+        with pytest.raises(ValueError, match=r"not \[3, 4\], \[3, 5(, 1)?\] and \[4, 5(, 1)?\]"):
+            ablation(*wrong)
     with pytest.raises(ValueError, match="the error has 5 inputs, the decoder 4"):
         ablation(acts, error, W_dec[:, 1:])
 
@@ -271,7 +293,8 @@ def test_what_is_read_only_is_copied_in_silence() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = importance(sae, x, labels)
-    assert np.array_equal(found.increase, importance(sae, torch.tensor(x), torch.tensor(labels)).increase)
+        assert np.array_equal(found.increase, importance(sae, torch.tensor(x), torch.tensor(labels)).increase)
+    assert (found.dataset, found.split) == ("", "")
 
 
 def test_an_ensemble_says_that_a_member_must_be_chosen() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from sae_core import load
 from sae_core.datasets import load_dataset
@@ -51,6 +53,20 @@ def test_surprise_by_hand() -> None:
     # 2 bits for 1/4 of class 0, 3 for none of four of class 1; energies 4 : 4 in the third.
     assert bits.tolist() == [0.0, 2.0, 1.5, 3.0]
     assert likeness.surprise(np.ones((1, 2)), np.ones(2), rates, np.array([4, 0])).tolist() == [1.5]
+    only = np.array([[1e20, 0.0]], np.float32)  # whose square float32 does not hold
+    norms = np.ones(2, np.float32)
+    assert likeness.surprise(only, norms, rates, np.array([4, 1])).tolist() == [0.0], "by the class of one image"
+
+
+def test_the_energy_of_a_latent_has_the_length_of_its_own_row() -> None:
+    sae, stats = load("topk-1024-k50"), features.read(catalogue.find("topk-1024-k50")[0], "digits", "train")
+    x = load_dataset("digits", "test").x[:3]
+    with torch.no_grad():
+        sae.W_dec *= torch.linspace(0.5, 2, len(sae.W_dec))[:, None]
+        acts = sae(torch.tensor(x)).acts.numpy()
+    norms = np.sqrt(np.square(sae.W_dec.detach().numpy()).sum(1))
+    wanted = likeness.surprise(acts, norms, stats.class_rates, stats.class_n)
+    np.testing.assert_allclose(likeness.read_off(sae, stats, x).surprise, wanted, rtol=1e-5)
 
 
 def test_shares_are_those_of_the_images(tmp_path: Path) -> None:
@@ -67,8 +83,14 @@ def test_shares_are_those_of_the_images(tmp_path: Path) -> None:
     likeness.save(spread, tmp_path)
     again = likeness.read(tmp_path, "digits", "train")
     np.testing.assert_allclose(again.error, spread.error, rtol=1e-5)
+    assert (again.dataset, again.split, again.n) == ("digits", "train", len(train))
     file = tmp_path / "likeness-digits-train.json"
-    for wrong in ({"n": 3}, {**json.loads(file.read_text()), "error": [1.0, 0.0]}):
+    kept = json.loads(file.read_text())
+    likeness.save(replace(spread, error=np.ones(201)), tmp_path, member=3)
+    assert (tmp_path / "likeness-digits-train-member3.json").is_file() and json.loads(file.read_text()) == kept
+    assert likeness.read(tmp_path, "digits", "train", member=3).error.tolist() == [1] * 201, "all may be the same"
+    ends = [[*kept["error"][:-1], end] for end in (float("inf"), float("nan"), 0.0)]
+    for wrong in ({"n": 3}, *({**kept, "error": error} for error in (*ends, kept["error"][:-1], [1.0, 0.0]))):
         file.write_text(json.dumps(wrong))
         with pytest.raises(CheckpointError, match="likeness-digits-train"):
             likeness.read(tmp_path, "digits", "train")

@@ -16,7 +16,7 @@ from sae_core.datasets import load_dataset
 from sae_core.figures import digits as figures
 from sae_core.measure import geometry, lists
 from sae_core.measure.features import FEW, TOP, FeatureStats
-from sae_core.measure.lists import KEY_SHARE, by_first_class, key_features
+from sae_core.measure.lists import KEY_SHARE, by_first_class, by_lift, key_features
 from sae_core.measure.metrics import pearson
 from tests.stepping import mounted, step
 from ui.base import models
@@ -60,6 +60,17 @@ def test_rankings_by_hand() -> None:
     ]
     # A smaller share changes nothing while the images are fewer than FEW.
     assert key_features(stats, "lift", 0.01)[0].tolist() == [1, 0, 3]
+
+
+def test_the_least_share_is_enough() -> None:
+    rates, often = np.array([[0.25, 0.5], [0.24, 0.5]]), np.array([0.3, 0.3])
+    assert [o.tolist() for o in by_lift(rates, often, least=0.25)] == [[0], [0, 1]]
+    assert [o.tolist() for o in by_lift(rates, often, np.array([100, 20]), least=0.25)] == [[0], [0, 1]]
+    assert [o.tolist() for o in by_lift(rates, often, np.array([100, 18]), least=0.25)] == [[0], []], (
+        "FEW of its images"
+    )
+    even = by_lift(np.full((100, 1), 0.5), np.full(100, 0.5), np.array([100]))
+    assert even[0].tolist() == list(range(100)), "ties by number"
 
 
 def test_union_by_hand() -> None:
