@@ -8,18 +8,23 @@ from pathlib import Path
 from sae_core.datasets import default_data_dir
 
 
+def place(text: str) -> Path:
+    """A file or folder as it was typed: of `--out=~/x` no shell makes the home folder."""
+    return Path(text).expanduser()
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data-dir", type=Path, default=None, help=f"default: {default_data_dir()} (or SAE_DATA)")
+    parser.add_argument("--data-dir", type=place, default=None, help=f"default: {default_data_dir()} (or SAE_DATA)")
 
 
 def add_progress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--progress",
-        type=Path,
+        type=place,
         metavar="FILE",
         default=None,
         help='write there how far it is, for another program: a line of JSON at a time, {"what", "done", "of"} and a '

@@ -11,11 +11,10 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sae_core import files, train_command
-from sae_core.arguments import add_data_dir, add_device, add_json, add_progress, metrics_text
+from sae_core.arguments import add_data_dir, add_device, add_json, add_progress, metrics_text, place
 from sae_core.datasets import (
     DataError,
     ImageSet,
@@ -89,7 +88,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     evaluate.add_argument("--dataset", choices=dataset_names(), default="mnist")
     evaluate.add_argument("--split", default="test")
     encode = command("encode", _encode, "the sparse code of a picture")
-    encode.add_argument("image", type=Path, help="PNG, JPEG, WebP, GIF or BMP of any size; prepared as MNIST's are")
+    encode.add_argument("image", type=place, help="PNG, JPEG, WebP, GIF or BMP of any size; prepared as MNIST's are")
     encode.add_argument("--checkpoint", required=True)
     features = command("features", _features, "make a model's feature statistics anew")
     features.add_argument("checkpoint", help="a name from `list`, or a folder")
@@ -105,7 +104,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     reproduce = command("reproduce", _reproduce, "an experiment of the source documents: claimed, as documented, ours")
     reproduce.add_argument("name", choices=("ensemble", "intro", "experiment3"))
     reproduce.add_argument("--quick", action="store_true", help="a bounded run on few images, to see that it works")
-    reproduce.add_argument("--out", type=Path, default=None, help="folder of the report (default: results/NAME)")
+    reproduce.add_argument("--out", type=place, default=None, help="folder of the report (default: results/NAME)")
     reproduce.add_argument("--seed", type=int, default=42, help="of the models it trains (default: 42)")
     reproduce.add_argument("--no-figures", action="store_true", help="leave only the numbers, no figure's file")
     add_progress(reproduce)

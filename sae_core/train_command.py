@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sae_core import files
-from sae_core.arguments import add_data_dir, add_device, add_json, add_progress, metrics_text
+from sae_core.arguments import add_data_dir, add_device, add_json, add_progress, metrics_text, place
 from sae_core.datasets import ImageSet, dataset_names, load_dataset
 from sae_core.options import add_arguments, from_dict
 from sae_core.progress import Bars
@@ -39,7 +39,7 @@ def add_variants(parser: argparse.ArgumentParser) -> None:
         add_arguments(sub.add_argument_group("the training"), TrainOptions, cls.recipe)
         sub.add_argument("--dataset", choices=dataset_names(), default="mnist")
         sub.add_argument(
-            "--out", type=Path, default=catalogue.stores()[0], help="the folder of models; the model is OUT/NAME"
+            "--out", type=place, default=catalogue.stores()[0], help="the folder of models; the model is OUT/NAME"
         )
         sub.add_argument("--name", default=None, help="instead of a name made from the options")
         sub.add_argument("--log-to", choices=LOGGERS, default=None, help="log there too, where it is installed")

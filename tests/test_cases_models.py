@@ -52,7 +52,9 @@ def test_help_prints_in_any_code_page(code_page: str, variant: str) -> None:
 
 
 @pytest.mark.case(18)
-def test_an_unfinished_training_is_mentioned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unfinished_training_is_mentioned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(log: Any) -> None:
         raise KeyboardInterrupt
 
@@ -68,8 +70,11 @@ def test_an_unfinished_training_is_mentioned(tmp_path: Path, capsys: pytest.Capt
     assert left.is_dir(), "it is kept"
     with pytest.raises(CheckpointError, match=r"unfinished training.*goes on where it was, or remove"):
         load(left)
-    with pytest.raises(CheckpointError, match="unfinished training"):
+    with pytest.raises(CheckpointError, match=r"there is no folder topk-32-k4\.partial"):
         load("topk-32-k4.partial")
+    monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))
+    with pytest.raises(CheckpointError, match="unfinished training"):
+        load(left.name)
 
 
 @pytest.mark.case(19)
@@ -252,7 +257,7 @@ BROKEN: list[tuple[int, str, Callable[[Path], None], str]] = [
     (24, "options", _config(lambda c: c.update(options=7)), "options is 7"),
     (25, "hash", _config(lambda c: c.update(hash=["x"])), "hash is"),
     (26, "itself", _config(lambda c: c["config"].update(reads="broken")), "reads names the model itself"),
-    (27, "fifo-cfg", _fifo("cfg.json"), ""),
+    (27, "fifo-cfg", _fifo("cfg.json"), "not an ordinary file"),
     (27, "fifo-weights", _fifo(catalogue.WEIGHTS), "not an ordinary file"),
     (28, "int32", _weights_as_int, "not as floating-point numbers"),
     (28, "nan", _nan, "not numbers"),

@@ -230,6 +230,14 @@ def test_an_experiment_is_reproduced(cli: Cli, mnist_dir: Path, tmp_path: Path) 
     assert not (tmp_path / "out" / "figures").exists()
 
 
+def test_the_home_folder_may_be_typed_as_a_tilde(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    name = cli(*TRAIN, "--out=~/models")["name"]
+    assert (tmp_path / "models" / name).is_dir()
+    assert cli("evaluate", f"~/models/{name}", "--dataset", "digits")["n"] == 360
+
+
 def test_a_training_is_logged_elsewhere_when_it_is_asked_for(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,7 +247,9 @@ def test_a_training_is_logged_elsewhere_when_it_is_asked_for(
     assert "pip install wandb" in err
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     cli(*TRAIN, "--seed", 8, "--log-to", "tensorboard", "--out", tmp_path)
-    assert list((tmp_path / "logs").rglob("events.out.tfevents*"))
+    cli(*TRAIN, "--seed", 9, "--log-to", "tensorboard", "--out", tmp_path)
+    logs = [path.parent for path in (tmp_path / "logs").rglob("events.out.tfevents*")]
+    assert len(set(logs)) == len(logs) == 2, "a folder each plan"
 
 
 def test_a_classifier_is_trained_measured_and_read(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,11 @@ def find(spec: str | Path) -> tuple[Path, int | None]:
 
     A bare name is never looked for in the working directory. Raises CheckpointError.
     """
-    text = str(spec)
-    if text.rstrip("/" + os.sep).endswith(".partial"):
+    text = str(Path(spec).expanduser()) if str(spec).startswith("~") else str(spec)
+    bare = text.rstrip("/" + os.sep)
+    if bare.endswith(".partial"):
+        if not any(folder.is_dir() for folder in (Path(bare), *(store / bare for store in stores()))):
+            raise CheckpointError(f"there is no folder {text}; so is called only what is still being trained")
         raise CheckpointError(
             f"{text} is an unfinished training: give its train command again and it goes on where it was, or remove "
             "that folder"
@@ -74,7 +77,7 @@ def folders(stores_: list[Path] | None = None) -> Iterator[Path]:
     seen = set()
     for store in stores_ or stores():
         for folder in sorted(store.iterdir()) if store.is_dir() else []:
-            if folder.suffix != ".partial" and (folder / CFG).is_file() and folder.name not in seen:
+            if folder.suffix != ".partial" and (folder / CFG).exists() and folder.name not in seen:
                 seen.add(folder.name)
                 yield folder
 
