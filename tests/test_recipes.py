@@ -56,9 +56,9 @@ def test_there_and_back(recipe: Recipe, tmp_path: Path) -> None:
     assert from_json(to_json(recipe)) == recipe
     assert from_text(json.dumps(to_json(recipe))) == recipe
     assert unpack(pack(recipe)) == recipe
-    path = save(recipe, tmp_path / "kept")
-    assert path == tmp_path / "kept" / f"{recipe.name}.json"
-    assert recipes.load(recipe.name, tmp_path / "kept") == recipe
+    path = save(recipe, tmp_path / "and" / "kept")
+    assert path == tmp_path / "and" / "kept" / f"{recipe.name}.json"
+    assert recipes.load(recipe.name, tmp_path / "and" / "kept") == recipe
 
 
 def test_what_the_json_says() -> None:
@@ -75,9 +75,16 @@ def test_what_the_json_says() -> None:
     assert (RECIPES[1].sae, RECIPES[1].hash) == ("ensemble-tied-topk-1024-k50/0", "0123456789ab")
 
 
+@pytest.mark.parametrize("feature", range(150))
+def test_a_packed_text_may_end_in_anything(feature: int) -> None:
+    recipe = Recipe("r", MODEL, {feature: 1.0})
+    assert unpack(pack(recipe)) == recipe
+
+
 def test_a_short_recipe_is_a_short_text() -> None:
     packed = pack(Recipe("a-4-into-a-9", MODEL, {417: 3.25, 12: 0.0}, picture="mnist-test-11"))
-    assert len(packed) < 250
+    text = zlib.decompress(base64.urlsafe_b64decode(packed + "==")).decode()
+    assert len(packed) < 250 and ": " not in text and ", " not in text
     assert set(packed) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -98,6 +105,18 @@ def test_numpy_numbers_repeats_and_set_edits_are_plain() -> None:
     recipe = Recipe("r", MODEL, edits, solo=solo)
     assert (recipe.edits, recipe.solo) == ({3: 0.1, 4: 2.0}, (5, 3))
     assert json.loads(json.dumps(to_json(recipe)))["edits"] == {"3": 0.1, "4": 2.0}
+
+
+@pytest.mark.parametrize(
+    "edit", [float("inf"), Edit("scale", 1), Edit("clamp", low=0, high=1), Edit("clamp", low=-1, high=0)]
+)
+def test_what_an_edit_cannot_take_names_its_feature(edit: float | Edit) -> None:
+    if isinstance(edit, Edit):  # as no `Edit` can be made
+        for name in ("value", "low", "high"):
+            if getattr(edit, name):
+                object.__setattr__(edit, name, float("inf"))
+    with pytest.raises(ValueError, match="feature 3 takes a finite number, not inf"):
+        Recipe("r", MODEL, {3: edit})
 
 
 # ---- the Python
@@ -166,8 +185,8 @@ LONG = "9" * 5000
     ("changed", "words"),
     [
         ({"format": "other"}, "this is not a recipe"),
-        ({"version": 2}, "of a newer version"),
-        ({"version": 0}, "a recipe's version is a whole number"),
+        ({"version": 2}, r"of a newer version \(2\)"),
+        ({"version": 0}, "a recipe's version is a whole number from 1 on, not 0"),
         ({"version": True}, "a recipe's version is a whole number"),
         ({"name": ""}, "cannot name a recipe"),
         ({"name": "../x"}, "cannot name a recipe"),
@@ -182,7 +201,7 @@ LONG = "9" * 5000
         ({"model": "a..b@0123456789ab"}, "cannot name a model"),
         ({"model": "a/../b@0123456789ab"}, "a recipe's model is NAME@HASH"),
         ({"model": ["a"]}, "a recipe's model is NAME@HASH, not a list"),
-        ({"mode": "both"}, "the mode must be one of"),
+        ({"mode": "both"}, "the mode must be one of error-preserving, plain, not 'both'"),
         ({"mode": ["plain"]}, "the mode must be one of"),
         ({"edits": [1]}, "a recipe's edits are"),
         ({"edits": {str(f): 0 for f in range(1001)}}, "at most 1000 features"),
@@ -200,12 +219,14 @@ LONG = "9" * 5000
         ({"edits": {"1": None}}, "feature '1' takes a finite number"),
         ({"edits": {"1": {"scale": float("inf")}}}, "feature '1' takes a finite number, not inf"),
         ({"edits": {"1": {"scale": 1, "clamp": [0, 1]}}}, "an edit that is not known"),
-        ({"edits": {"1": {"clamp": [0]}}}, "an edit that is not known"),
+        ({"edits": {"1": {"clamp": [0]}}}, "feature '1' has an edit that is not known: a dict"),
+        ({"edits": {"1": {"clamp": [0, None]}}}, "feature '1' takes a finite number"),
+        ({"edits": {"1": {"clamp": [None, 0]}}}, "feature '1' takes a finite number"),
         ({"edits": {"1": {"clamp": "01"}}}, "an edit that is not known"),
         ({"edits": {"1": {"clamp": [1, 0]}}}, "clamp needs low ≤ high"),
         ({"edits": {"1": {"power": 2}}}, "an edit that is not known"),
         ({"edits": {"1": {}}}, "an edit that is not known"),
-        ({"solo": "123"}, "solo is a list of features"),
+        ({"solo": "123"}, "solo is a list of features, not '123'"),
         ({"solo": {"1": 2}}, "solo is a list of features"),
         ({"solo": [1.0]}, "there is no feature 1.0"),
         ({"solo": [True]}, "there is no feature True"),

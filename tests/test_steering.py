@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from torch import Tensor
 from sae_core.datasets import ImageSet, dataset_info, default_data_dir, load_dataset
 from sae_core.measure import describe, features
 from sae_core.measure.importance import Importance
-from sae_core.models.classifier import Classifier
+from sae_core.models.classifier import Classifier, ClassifierConfig
 from sae_core.models.sae import SAE
 from sae_core.steering.asking import logits_of, opinion
 from sae_core.steering.edits import MODES, Edit, Edits, check_reach, checked, edit_code, scaled, steer
@@ -173,6 +174,12 @@ def test_a_model_without_a_single_active_feature_has_sliders() -> None:
     assert high.tolist() == [1, 1, 1]
 
 
+def test_slider_bounds_by_hand() -> None:
+    stats = SimpleNamespace(minimum=np.array([0.1, 0, 0, -2]), maximum=np.array([0.75, 0.25, 0, -1]))
+    low, high = slider_bounds(stats)  # type: ignore[arg-type]
+    assert low.tolist() == [0, 0, 0, -2] and high.tolist() == [0.75, 0.25, 0.5, 0]
+
+
 # ---- scale, clamp, solo, strength
 
 
@@ -181,6 +188,7 @@ def test_each_edit_by_hand() -> None:
     edits: Edits = {0: 3.0, 1: Edit("scale", 0.5), 2: Edit("clamp", low=0, high=3), 3: Edit("set", 7)}
     assert edit_code(acts, edits).tolist() == [[3, -1, 3, 7, 5]]
     assert edit_code(acts, {1: Edit("clamp", low=-1, high=3), 4: Edit("scale", -2)}).tolist() == [[1, -1, 4, 0, -10]]
+    assert Edit("set", 7)(acts[0, :2]).tolist() == [7, 7]
 
 
 def test_solo_leaves_the_rest_at_zero_edited_or_not() -> None:
@@ -263,6 +271,7 @@ def test_no_strength_and_all_of_it_are_exact() -> None:
 def test_the_features_a_code_uses() -> None:
     assert used(torch.tensor([0.0, 1.0, -3.0, 0.0, 2.0, 1.0])) == [2, 4, 1, 5]
     assert used(torch.zeros(3)) == []
+    assert used(torch.ones(1000)) == list(range(1000)), "ties by number"
     with pytest.raises(ValueError, match="one code is"):
         used(torch.zeros(1, 3))
 
@@ -272,6 +281,8 @@ def test_the_features_a_class_needs() -> None:
     found = Importance("d", "s", (4, 7), np.array([1, 1, 2]), increase, increase, None)
     assert top_by_importance(found, 4, 2) == [1, 2]
     assert top_by_importance(found, 7) == [0, 2, 1]
+    even = Importance("d", "s", (4,), np.array([1, 1]), np.ones((2, 40)), np.ones((2, 40)), None)
+    assert top_by_importance(even, 4) == list(range(30))
     with pytest.raises(ValueError, match=r"classes \[4, 7\], not 0"):
         top_by_importance(found, 0)
 
@@ -352,7 +363,110 @@ def test_opinion_before_and_after(reading: SAE, classifier: Classifier, images: 
         torch.testing.assert_close(before, classifier.probabilities(x))
 
 
+def two_say(weights: list[float], than: float) -> Classifier:
+    """Says class 1 rather than 0 where the weighted sum of the pixels is larger than that."""
+    scale = 2.0**-20  # where tanh is what it is given
+    made = Classifier(ClassifierConfig(d_in=len(weights), d_hidden=len(weights), classes=2)).requires_grad_(False)
+    made.W_in.copy_(scale * torch.eye(len(weights)))
+    made.b_in.zero_()
+    made.W_out.copy_(torch.tensor([[0.0, w / scale] for w in weights]))
+    made.b_out.copy_(torch.tensor([0.0, -than]))
+    return made
+
+
+class Pixels(SAE):
+    """A latent a pixel: acts = x, x_hat = acts + bias."""
+
+    variant = "pixels"
+
+    def __init__(self, *bias: float) -> None:
+        super().__init__(SAE.Config(d_in=len(bias), d_sae=len(bias)))
+        self.W_enc = self.W_dec = torch.eye(len(bias))
+        self.b_dec = torch.tensor(bias)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+
+def went_to(*maximum: float, means: Any = ((),), class_n: Any = ()) -> Any:
+    """Statistics of latents that went up to there."""
+    high = np.array(maximum)
+    of_classes = {"class_means": np.array(means), "class_n": np.array(class_n)}
+    return SimpleNamespace(minimum=np.zeros(len(high)), maximum=high, **of_classes)
+
+
+def test_opinion_of_a_few_features_alone_by_hand() -> None:
+    before, after = opinion(Pixels(0, 0), two_say([1, 1], 1), torch.tensor([[0.75, 0.5]]), {}, solo=[1])
+    assert before.log().diff().tolist() == [[pytest.approx(0.25)]]
+    assert after.log().diff().tolist() == [[pytest.approx(-0.5)]]
+
+
 # ---- change its mind
+
+
+def test_a_change_of_mind_by_hand() -> None:
+    sae, black = Pixels(*[0] * 12), torch.zeros(12)
+    found = change_mind(sae, two_say([1] * 12, 2), black, 1)
+    assert found.success and list(found.edits.values()) == [1, 1, 1], "at a margin of 0 it does not say so yet"
+    assert [s.margin for s in found.path] == [-1, 0, 1]
+    assert not change_mind(sae, two_say([1] * 12, 2), black, 1, max_edits=2).success
+    assert len(change_mind(sae, two_say([1] * 12, 100), black, 1).edits) == 10, "as many as it may"
+    assert not change_mind(sae, two_say([0] * 12, 1), black, 1).edits, "what raises nothing is not taken"
+
+
+def test_random_edits_by_hand() -> None:
+    """Half of what is tried does it: pixel 0 at 1, not at a half; pixel 1 at a half, not at a quarter."""
+    stats, black, says = went_to(1, 0.5), torch.zeros(2), two_say([1, 2], 0.9375)
+
+    def share(n: int, trials: int, seed: int = 0, mode: str = "error-preserving", bias: float = 0.0) -> float:
+        drawn = torch.Generator().manual_seed(seed)
+        return random_edits(Pixels(bias, 0), says, black, 1, n, drawn, mode=mode, stats=stats, trials=trials)
+
+    assert share(1, 2000) == pytest.approx(0.5, abs=0.05)
+    assert share(1, 2000, mode="error-preserving", bias=0.46875) == pytest.approx(0.5, abs=0.05)
+    # Of a reconstruction that has 0.47 more of pixel 0: any of its values, and of pixel 1 both.
+    assert share(1, 2000, mode="plain", bias=0.46875) == 1
+    assert share(2, 2000) == 1, "all that there are: 0.5 + 2 · 0.25 is enough"
+    once = [share(1, 1, seed) for seed in range(40)]
+    assert set(once) == {0, 1} and once == [share(1, 1, seed) for seed in range(40)]
+    undecided = two_say([0, 0], 0)
+    assert random_edits(Pixels(0, 0), undecided, black, 1, 1, torch.Generator(), stats=stats) == 0, "a margin of 0"
+
+
+def test_candidates_by_hand() -> None:
+    some, now = torch.tensor([0.45, 0.4, 0.0]), torch.full((1, 3), 0.5)
+
+    def first(weights: list[float], stats: Any, acts: Tensor = some, target: int = 1, most: int = 2) -> list[int]:
+        return likely(Pixels(0, 0, 0), two_say(weights, 1), acts, now, target, stats, most)
+
+    # The strongest that is active, then by what is left of the sliders: 0.55, 0.6 and 0.7.
+    assert first([1, 1, 1], went_to(1, 1, 0.7)) == [0, 2]
+    assert first([1, -1, 1], went_to(1, 1, 0.3)) == [0, 1], "0.4 down to 0, where the slope is down"
+    nothing = torch.zeros(3)
+    assert first([1, 0.5, 0.75], None, nothing, most=3) == [0, 2, 1]
+    assert first([1, 0.5, 0.75], went_to(1, 10, 1), nothing, most=3) == [1, 0, 2]
+    # of the statistics of two classes their difference counts, of one class nothing
+    both = went_to(1, 10, 1, means=[[0.5, 0.5], [0.75, 0.5], [0, 1]], class_n=[5, 5])
+    assert first([1, 0.5, 0.75], both, nothing, most=3) == [2, 0, 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one = went_to(1, 10, 1, means=[[0.0], [0.0], [1.0]], class_n=[5])
+        assert first([-1, -0.5, -0.75], one, nothing, target=0, most=3) == [1, 0, 2]
+
+
+def test_without_candidates_it_tries_the_likely(classifier: Classifier, images: ImageSet) -> None:
+    sae, x, target = load("topk-1024-k50"), torch.tensor(images.x[0]), (int(images.labels[0]) + 1) % 10
+    stats = features.read(catalogue.find("topk-1024-k50")[0], "mnist", "train")
+    h = sae.read(x[None])
+    tried = likely(sae, classifier, sae.encode(h)[0], h, target, stats)
+    assert set(tried) != set(likely(sae, classifier, sae.encode(h)[0], h, target))
+    found, wanted = (change_mind(sae, classifier, x, target, stats=stats, candidates=c) for c in (None, tried))
+    assert found.edits == wanted.edits
+    found, wanted = (
+        change_mind(sae, classifier, x, target, stats=stats, candidates=c, steps=[0.1], max_edits=100)
+        for c in (None, tried)
+    )
+    assert found.edits == wanted.edits
 
 
 def margin(logits: Tensor, target: int) -> float:
@@ -604,6 +718,19 @@ def test_a_single_image_has_no_interval(classifier: Classifier, images: ImageSet
     assert np.isfinite(found.mean_change).all() and found.dose.shape == (1, 11)
 
 
+def test_two_images_by_hand() -> None:
+    x = np.array([[0.25], [0.75]], np.float32)
+    found = apply_to_many(Pixels(0), two_say([2], 1), x, np.array([0, 1]), {0: Edit("scale", 0.0)}, scales=[1, 0])
+    assert found.confusion_before.tolist() == [[1, 0], [0, 1]] and found.confusion_after.tolist() == [[1, 0], [1, 0]]
+    p = 1 / (1 + np.exp([0.5, -0.5, 1]))  # of class 1: of both before, of any after
+    change = p[2] - p[:2]
+    reach = 1.959964 * change.std(ddof=1) / 2**0.5
+    np.testing.assert_allclose(found.interval[1], [change.mean() - reach, change.mean() + reach], rtol=1e-5)
+    np.testing.assert_allclose(found.dose[:, 1], [p[2], p[:2].mean()], rtol=1e-6)
+    kinds = {name: getattr(found, name).dtype.name for name in ("confusion_after", "mean_change", "interval", "dose")}
+    assert kinds == {"confusion_after": "int64", **dict.fromkeys(("mean_change", "interval", "dose"), "float64")}
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -611,7 +738,7 @@ def test_a_single_image_has_no_interval(classifier: Classifier, images: ImageSet
         ({"labels": np.array([0, 11, 2])}, "the classifier knows classes 0 to 10"),
         ({"labels": np.array([0, -1, 2])}, "the classifier knows classes 0 to 10"),
         ({"x": np.zeros((0, 784), np.float32), "labels": np.zeros(0, int)}, "nothing to measure"),
-        ({"x": np.zeros((3, 783), np.float32)}, "reads"),
+        ({"x": np.zeros((3, 783), np.float32)}, r"this SAE reads \[N, 784\]"),
         ({"scales": [0, float("nan")]}, "strengths must be finite"),
         ({"edits": {1024: 1.0}}, "there is no feature 1024"),
         ({"solo": [-1]}, "there is no feature -1"),
