@@ -104,6 +104,21 @@ def test_describe_by_a_slow_reference(variant: str, batch_size: int) -> None:
     assert (stats.minimum < 0).any() == (variant == "tied_topk")
 
 
+def test_describe_by_hand() -> None:
+    """A pixel a latent: ten images of class 0 with a twentieth of the first, one of class 2 with all of the others."""
+    sae = build("topk", TopKConfig(d_in=4, d_sae=4, k=3)).eval().requires_grad_(False)
+    for p, value in ((sae.W_enc, 0.05 * torch.eye(4)), (sae.W_dec, torch.eye(4)), (sae.b_enc, 0), (sae.b_dec, 0)):
+        p.copy_(torch.as_tensor(value))
+    x = np.array([[1.0, 0, 0, 0]] * FEW + [[0, 1, 1, 1]], np.float32)
+    stats = describe(sae, ImageSet(x, np.array([0] * FEW + [2]), "made-up", "train"))
+    assert stats.class_n.tolist() == [FEW, 0, 1] and stats.count.tolist() == [FEW, 1, 1, 1]
+    assert stats.class_rates.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 1], [0, 0, 1]]
+    np.testing.assert_allclose(stats.class_means, 0.05 * stats.class_rates)
+    assert stats.mean_picture.tolist() == [[255, 0, 0, 0]] + [[0] * 4] * 3
+    assert stats.importance is not None  # (1 − 0.05)² + … of a quarter: what 0.05 of a pixel takes away
+    np.testing.assert_allclose(stats.importance, (1 - 0.95**2) / 4 * stats.class_rates, rtol=1e-5)
+
+
 def test_a_latent_active_on_few_images_has_no_mean_picture() -> None:
     sae, data = model("topk"), images(60)
     stats = describe(sae, data)
@@ -193,8 +208,6 @@ def test_damaged_statistics_name_the_file(tmp_path: Path) -> None:
         ({**arrays, "more": arrays["count"]}, header),
         (arrays, {"of": header["of"].replace("130", '"many"')}),
         (arrays, {"of": '{"n": 130}'}),
-        # twice as many pixels as it says
-        (arrays, {"of": header["of"].replace('"pixels": 16', '"pixels": 8')}),
         (arrays, {"of": "not JSON"}),
         (arrays, {}),
         ({**arrays, "maximum": arrays["maximum"][:-1]}, header),
@@ -204,6 +217,15 @@ def test_damaged_statistics_name_the_file(tmp_path: Path) -> None:
         files.write_tensors(path, wrong_arrays, wrong_header)
         with pytest.raises(CheckpointError, match=r"train\.safetensors does not hold feature statistics"):
             features.read(tmp_path, "made-up", "train")
+
+
+def test_pictures_larger_than_they_say_are_refused(tmp_path: Path) -> None:
+    features.save(replace(describe(model("topk"), images()), importance=None), tmp_path)
+    path = features.stats_path(tmp_path, "made-up", "train")
+    arrays, header = files.read_tensors(path)
+    files.write_tensors(path, arrays, {"of": header["of"].replace('"pixels": 16', '"pixels": 8')})
+    with pytest.raises(CheckpointError, match="does not hold feature statistics"):
+        features.read(tmp_path, "made-up", "train")
 
 
 def test_importance_is_kept_apart_and_belongs_to_its_statistics(tmp_path: Path) -> None:

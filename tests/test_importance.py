@@ -211,8 +211,9 @@ def test_orders_and_shares_by_hand() -> None:
     assert found.share.tolist() == [[0.25, 0.75, -0.25, 0.25], [0.0, 0.0, 0.0, 0.0], [0.25, 0.75, -0.25, 0.25]]
     assert found.order(0).tolist() == [1, 0, 3, 2] and found.order(-1).tolist() == [1, 0, 3, 2]
     assert found.top(0, 2).tolist() == [1, 0] and len(found.top(0)) == 4
-    none = made_up([[0.0] * 100, [0.0] * 100])
-    assert none.order(0).tolist() == list(range(100)) and none.top(0).tolist() == list(range(30)), "ties by number"
+    turns = made_up([[0.0, 1.0] * 50] * 2)
+    assert turns.order(0).tolist() == [*range(1, 100, 2), *range(0, 100, 2)], "ties by number"
+    assert turns.top(0).tolist() == list(range(1, 60, 2))
     counted = replace(found, notebook=-found.increase)
     assert counted.order(0, notebook=True).tolist() == counted.top(0, notebook=True).tolist() == [2, 0, 3, 1]
     own = shared_and_distinctive(counted, 1, notebook=True)
@@ -231,8 +232,10 @@ def test_shared_and_distinctive_by_hand() -> None:
     assert lists.lists.dtype == lists.distinctive[1].dtype == np.int64
     three = shared_and_distinctive(made_up([[0, 8, 9, 0], [0, 7, 9, 0], [9, 0, 8, 0], [0, 0, 0, 0]]), n=2)
     assert three.lists.tolist() == [1, 2, 3, 0] and three.shared.tolist() == [2, 1], "those in most lists first"
-    even = shared_and_distinctive(made_up([[1.0] * 50, [1.0] * 50, [1.0] * 50]))
-    assert even.tops.tolist() == [list(range(30))] * 2 and even.shared.tolist() == list(range(30)), "ties by number"
+    even = shared_and_distinctive(made_up([[1.0] * 50, [1.0, 0.0] * 25, [1.0] * 50]))
+    assert even.tops[0].tolist() == list(range(30))
+    in_both, in_one = [*range(11), *range(12, 30, 2)], [*range(11, 30, 2), *range(30, 50, 2)]
+    assert even.shared.tolist() == in_both + in_one, "ties by number"
     assert shared_and_distinctive(made_up([[1.0] * 50] * 3), n=40).shared.tolist() == list(range(40))
     one = shared_and_distinctive(made_up([[1, 2, 3], [1, 2, 3]]), n=2)
     assert one.distinctive[0].tolist() == [2, 1] and one.shared.tolist() == [1, 2]

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from sae_core.measure import metrics
-from sae_core.measure.metrics import RunningMetrics, evaluate
+from sae_core.measure.metrics import RunningMetrics, evaluate, evaluate_network, pearson, with_scrambled
 from sae_core.measure.usage import usage
+from sae_core.models.classifier import Classifier, ClassifierConfig, Generator, GeneratorConfig
 from sae_core.variants import build
 from sae_core.variants.tied_topk import TiedTopKConfig
 from sae_core.variants.topk import TopKConfig
@@ -79,6 +80,38 @@ def test_fvu_is_zero_when_perfect_and_one_for_the_mean_image() -> None:
     acts = torch.ones(50, 3)
     assert running(x, x, acts).fvu == 0
     assert running(x, x.mean(0).expand_as(x), acts).fvu == pytest.approx(1, abs=1e-6)
+
+
+def test_a_constant_image_has_no_correlation() -> None:
+    """Of 784 equal pixels the mean is rounded, and what is left of each is not 0."""
+    grey, other = torch.tensor([[0.1], [0.7]]).expand(2, 784), torch.rand(2, 784)
+    assert pearson(grey, other).tolist() == pearson(other, grey).tolist() == pearson(grey, grey).tolist() == [0, 0]
+    both = torch.stack([grey[0], other[0]])
+    assert pearson(both, both).tolist() == [0, pytest.approx(1)]
+
+
+def test_networks_by_hand() -> None:
+    """Of three pictures the last is a scrambled one."""
+    x, labels = torch.tensor([[0.25], [0.75], [1.0]]), torch.tensor([0, 0, 2])
+    classifier = Classifier(ClassifierConfig(d_in=1, d_hidden=1, classes=3)).requires_grad_(False)
+    for p, value in zip(classifier.parameters(), ([[1.0]], [0.0], [[0.0, 1.0, 0.0]], [0.5, 0.0, -1.0]), strict=True):
+        p.copy_(torch.tensor(value))
+    # tanh of 0.25 is below 0.5: it says 0, then twice 1.
+    assert evaluate_network(classifier, x, labels, scrambled=2) == (pytest.approx(1 / 3), 0.5, 3)
+    generator = Generator(GeneratorConfig(d_in=1, d_hidden=1, reads="c")).requires_grad_(False)
+    generator.attach(classifier)
+    generator.W.zero_()
+    generator.b.zero_()  # always 0.5
+    assert evaluate_network(generator, x, labels, scrambled=2) == (0.125, 0.0625, 3)
+    assert isinstance(evaluate_network(generator, x, labels, scrambled=2), metrics.GeneratorMetrics)
+
+
+def test_a_scrambled_copy_follows_its_seed() -> None:
+    x, labels = torch.rand(3, 784), torch.tensor([1, 0, 1])
+    found, classes = with_scrambled(x, labels, scrambled=2)
+    assert classes.tolist() == [1, 0, 1, 2, 2, 2] and torch.equal(found[:3], x)
+    assert torch.equal(found, with_scrambled(x, labels, 0, scrambled=2)[0])
+    assert not torch.equal(found, with_scrambled(x, labels, 1, scrambled=2)[0])
 
 
 def test_fvu_is_not_a_number_where_nothing_varies() -> None:

@@ -60,6 +60,7 @@ def test_rankings_by_hand() -> None:
     ]
     # A smaller share changes nothing while the images are fewer than FEW.
     assert key_features(stats, "lift", 0.01)[0].tolist() == [1, 0, 3]
+    assert key_features(stats, "lift", 0.6)[0].tolist() == [0]
 
 
 def test_the_least_share_is_enough() -> None:
@@ -69,8 +70,8 @@ def test_the_least_share_is_enough() -> None:
     assert [o.tolist() for o in by_lift(rates, often, np.array([100, 18]), least=0.25)] == [[0], []], (
         "FEW of its images"
     )
-    even = by_lift(np.full((100, 1), 0.5), np.full(100, 0.5), np.array([100]))
-    assert even[0].tolist() == list(range(100)), "ties by number"
+    turns = by_lift(np.tile([[0.25], [0.5]], (50, 1)), np.full(100, 0.5), np.array([100]))
+    assert turns[0].tolist() == [*range(1, 100, 2), *range(0, 100, 2)], "ties by number"
 
 
 def test_union_by_hand() -> None:
@@ -79,7 +80,10 @@ def test_union_by_hand() -> None:
     assert features.tolist() == [4, 1, 2] and groups.tolist() == [0, 0, 1]
     features, groups = by_first_class(lists, 3)
     assert features.tolist() == [4, 1, 2, 3] and groups.tolist() == [0, 0, 1, 1]
-    assert len(by_first_class([np.array([], int)], 3)[0]) == 0
+    none, of_none = by_first_class([np.array([], int)], 3)
+    assert len(none) == len(of_none) == 0 and none.dtype == of_none.dtype == np.int64
+    features, groups = by_first_class([np.array([4, 9, 2]), np.array([3, 2])], 3)
+    assert features.tolist() == [4, 9, 3, 2] and groups.tolist() == [0, 0, 1, 1], "2 is earlier in the other list"
 
 
 def test_sharing_by_hand() -> None:

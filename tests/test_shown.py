@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from sae_core.figures import charts, digits, pictures, steering
+from sae_core.figures.style import styled
 from tests.shown import axes, hover, of_trace, said, shown, shows
 
 NAMES = ["cat", "dog", "cow"]
@@ -91,6 +92,20 @@ def test_a_histogram_and_its_lines() -> None:
     assert said(found) == "Alike<br>n = 2" and axes(found) == ["xaxis: cosine", "yaxis: rows"]
     assert found.data[0].x[np.argmax(found.data[0].y)] == pytest.approx(3, abs=0.02), "of one value, around it"
     assert hover(found.data[0], int(np.argmax(found.data[0].y))).startswith("2 rows at about 3")
+
+
+def test_a_histogram_of_one_value_has_it_in_the_middle() -> None:
+    (bars,) = charts.histogram(np.full(3, 2.0), "Title", "made/test, n = 3", "unit").data
+    assert len(bars.x) == 40 and sum(bars.y) == 3
+    np.testing.assert_allclose([bars.x[0], bars.x[-1]], [1.5 + 1 / 80, 2.5 - 1 / 80])
+    np.testing.assert_allclose(bars.width, 1 / 40)
+
+
+def test_the_height_of_a_figure_is_its_plots_and_its_heads() -> None:
+    one = styled("Title", "n = 3", 100)
+    assert (one["height"], one["margin"]["t"], one["title"]["y"]) == (168, 68, 1 - 12 / 168)
+    two = styled("Title", "word " * 20, 100, above=30)
+    assert (two["height"], two["margin"]["t"], two["title"]["y"]) == (214, 114, 1 - 12 / 214)
 
 
 def test_values_by_digit() -> None:
