@@ -50,6 +50,10 @@ def test_clusters_by_hand() -> None:
     assert same_digit_nearest(codes, labels, block=3) == 0.75 + 0.25 * (codes[3] @ codes[2] > codes[3] @ codes[1])
     r = np.sqrt(0.5)
     assert separation(codes, labels) == pytest.approx(((1 + r) / 2, (0 + r + 0 + r) / 4))
+    alike, apart = separation(np.array([[1.0, 0], [3, 4]]), np.array([7, 7]))
+    assert alike == pytest.approx(0.6) and np.isnan(apart), "there is no pair of two labels"
+    alike, apart = separation(np.array([[1.0, 0], [3, 4]]), np.array([7, 8]))
+    assert np.isnan(alike) and apart == pytest.approx(0.6)
 
 
 def test_separation_is_the_mean_over_all_pairs() -> None:

@@ -151,6 +151,8 @@ def test_mean_codes_of_digits() -> None:
     assert cells(heat, slice(12, 13), slice(0, 2)) == [[4, 5]]
     assert cells(heat, slice(11, 12), slice(5, 8)) == [[10, 20, 30]]
     assert next(of_trace(ensemble.mean_codes(-means, "").data[0])).startswith("heatmap blue to red, -50 to 50")
+    below_one = ensemble.mean_codes(means / 1000, "").data[0]
+    assert next(of_trace(below_one)).partition(",")[0] == next(of_trace(found.data[0])).partition(",")[0]
 
 
 def test_first_losses() -> None:
