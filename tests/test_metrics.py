@@ -83,8 +83,8 @@ def test_fvu_is_zero_when_perfect_and_one_for_the_mean_image() -> None:
 
 
 def test_a_constant_image_has_no_correlation() -> None:
-    """Of 784 equal pixels the mean is rounded, and what is left of each is not 0."""
-    grey, other = torch.tensor([[0.1], [0.7]]).expand(2, 784), torch.rand(2, 784)
+    """Of 784 equal pixels in float64 the mean is rounded, and what is left of each is not 0."""
+    grey, other = torch.tensor([[0.3], [0.9]], dtype=torch.float64).expand(2, 784), torch.rand(2, 784).double()
     assert pearson(grey, other).tolist() == pearson(other, grey).tolist() == pearson(grey, grey).tolist() == [0, 0]
     both = torch.stack([grey[0], other[0]])
     assert pearson(both, both).tolist() == [0, pytest.approx(1)]
