@@ -119,6 +119,16 @@ def test_what_an_edit_cannot_take_names_its_feature(edit: float | Edit) -> None:
         Recipe("r", MODEL, {3: edit})
 
 
+def test_what_is_no_list_and_the_longest_name() -> None:
+    wrong: Any = [1]
+    with pytest.raises(ValueError, match="a recipe's edits are at most 1000 features"):
+        Recipe("r", MODEL, wrong)
+    wrong = "12"
+    with pytest.raises(ValueError, match="solo is a list of features, not '12'"):
+        Recipe("r", MODEL, {}, solo=wrong)
+    assert len(Recipe("x" * recipes.NAME_CHARS, MODEL, {}).name) == 60
+
+
 # ---- the Python
 
 

@@ -189,6 +189,8 @@ def test_each_edit_by_hand() -> None:
     assert edit_code(acts, edits).tolist() == [[3, -1, 3, 7, 5]]
     assert edit_code(acts, {1: Edit("clamp", low=-1, high=3), 4: Edit("scale", -2)}).tolist() == [[1, -1, 4, 0, -10]]
     assert Edit("set", 7)(acts[0, :2]).tolist() == [7, 7]
+    assert Edit("clamp", low=2, high=2)(acts[0, :2]).tolist() == [2, 2]
+    assert Edit("set", float(np.finfo(np.float32).max)).value == np.finfo(np.float32).max, "the largest there is"
 
 
 def test_solo_leaves_the_rest_at_zero_edited_or_not() -> None:
@@ -343,6 +345,11 @@ def test_the_classifier_sees_what_is_shown_or_its_own_layer(classifier: Classifi
     h = torch.rand(3, 49)
     assert hidden.reader is not classifier  # loaded twice, and the same
     assert torch.equal(logits_of(hidden, classifier, h), classifier.logits(h))
+    biased = load_classifier("exp3-classifier")
+    biased.b_in.data += 1
+    assert torch.equal(logits_of(hidden, biased, h), biased(hidden.picture(h).clamp(0, 1))), (
+        "a layer that is nearly its"
+    )
     other = build_network("classifier", seed=5)
     assert isinstance(other, Classifier)
     assert torch.equal(logits_of(hidden, other, h), other(hidden.picture(h)))  # not its layer: by way of the picture
