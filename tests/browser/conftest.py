@@ -7,8 +7,9 @@ Tests take pages in turn, each as if it were new: a page that stays in its rende
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import playwright.sync_api as playwright
@@ -37,12 +38,33 @@ of it, as nothing tells when a browser tries again."""
 
 
 @pytest.fixture(scope="session")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running dashboard, with the models that come with the repository."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """A running dashboard with the models that come with the repository: its address and its process."""
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    with dashboard(log) as (address, _):
-        yield address
+    with dashboard(log) as started:
+        yield started
     assert "Traceback" not in log.read_text(), log.read_text()
+
+
+@pytest.fixture(scope="session")
+def app(server: tuple[str, int]) -> str:
+    """The address of that dashboard."""
+    return server[0]
+
+
+@pytest.fixture
+def standstill(server: tuple[str, int]) -> Callable[[], AbstractContextManager[None]]:
+    """While in it, the dashboard stands still, as on a machine that is busy."""
+
+    @contextmanager
+    def still() -> Iterator[None]:
+        os.kill(server[1], signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(server[1], signal.SIGCONT)
+
+    return still
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import re
 import signal
 import urllib.parse
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -49,19 +50,17 @@ def own(browser: Browser, tmp_path: Path) -> Iterator[tuple[Page, str, int]]:
 
 
 @stops_a_server
-def test_a_drawing_survives_a_server_that_stands_still_and_a_page_that_is_left(own: tuple[Page, str, int]) -> None:
-    page, address, pid = own
-    page.goto(f"{address}/Draw")
+def test_a_drawing_survives_a_server_that_stands_still_and_a_page_that_is_left(
+    page: Page, app: str, standstill: Callable[[], AbstractContextManager[None]]
+) -> None:
+    page.goto(f"{app}/Draw")
     ready(page)
     first = a_seven(page)
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with standstill():
         stroke(page, *LINE)
         painted(page)
         go(page, "Steer")
         painted(page)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     arrived(page, "Steer")
     settled(page)
     go(page, "Draw")
@@ -70,8 +69,7 @@ def test_a_drawing_survives_a_server_that_stands_still_and_a_page_that_is_left(o
     assert not np.array_equal(same_picture(page), first)
 
 
-def test_a_drawing_made_while_the_server_stands_still_is_sent_again(own: tuple[Page, str, int]) -> None:
-    page, address, _ = own
+def test_a_drawing_that_is_lost_on_its_way_is_sent_again(page: Page, app: str) -> None:
     dropped: list[str] = []
 
     def between(route: WebSocketRoute) -> None:
@@ -86,7 +84,7 @@ def test_a_drawing_made_while_the_server_stands_still_is_sent_again(own: tuple[P
         route.on_message(up)
 
     page.route_web_socket(re.compile("_stcore/stream"), between)
-    page.goto(f"{address}/Draw?data=digits&image=digits-test-3")
+    page.goto(f"{app}/Draw?data=digits&image=digits-test-3")
     ready(page)
     settled(page)
     stroke(page, *LINE)

@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 import signal
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -251,25 +253,21 @@ def test_a_figure_for_a_paper(page: Page, app: str, tmp_path: Path) -> None:
 
 
 @stops_a_server
-def test_an_edit_made_while_the_server_is_busy_arrives(browser: Browser) -> None:
-    with dashboard() as (url, pid):
-        page = browser.new_page()
-        opened(page, url)
-        sidebar = page.get_by_test_id("stSidebar")
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            page.get_by_test_id("strip-toggle").first.uncheck()
-            sidebar.get_by_role("link", name="Draw").click()
-            painted(page)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-        page.get_by_test_id("pad").wait_for(timeout=30_000)
-        sidebar.get_by_role("link", name="Steer").click()
-        page.get_by_test_id("strip").first.wait_for(timeout=30_000)
-        expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1")
-        assert float(live(page)["change"]) > 0
-        same_numbers(page)
-        page.close()
+def test_an_edit_made_while_the_server_is_busy_arrives(
+    page: Page, app: str, standstill: Callable[[], AbstractContextManager[None]]
+) -> None:
+    opened(page, app)
+    sidebar = page.get_by_test_id("stSidebar")
+    with standstill():
+        page.get_by_test_id("strip-toggle").first.uncheck()
+        sidebar.get_by_role("link", name="Draw").click()
+        painted(page)
+    page.get_by_test_id("pad").wait_for(timeout=30_000)
+    sidebar.get_by_role("link", name="Steer").click()
+    page.get_by_test_id("strip").first.wait_for(timeout=30_000)
+    expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1")
+    assert float(live(page)["change"]) > 0
+    same_numbers(page)
 
 
 @stops_a_server
