@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.base import shell, state
+from ui.base import shell, state, url
 from ui.draw.measures import show_measures
 from ui.draw.nearest import show_nearest
 from ui.draw.pad import draw, is_empty, take_drawing
@@ -10,6 +10,7 @@ from ui.draw.verdict import ask, show_likeness, show_sum, show_verdict
 from ui.live.model import put_model
 from ui.live.picker import pick_picture, take_step
 
+url.at("Draw")
 take_drawing()
 take_step()
 choice = shell.setup("Draw")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.base import shell, state
+from ui.base import shell, state, url
 from ui.live.classifier import classifier_for, put_classifier
 from ui.live.model import put_model
 from ui.live.picker import pick_picture, take_step
@@ -10,6 +10,7 @@ from ui.steer import panels as steering_panels
 from ui.steer import recipes as recipe_panel
 from ui.steer.strips import KEY, show_numbers, steering, strips
 
+url.at("Steer")
 recipe_panel.take_recipe()
 take_step()
 choice = shell.setup("Steer")

@@ -85,6 +85,8 @@ def test_only_one_module_knows_how_a_choice_is_kept() -> None:
     [
         ("4_Digits", "digit", "7", "42"),
         ("4_Digits", "images_order", "worst", "best"),
+        ("4_Digits", "statistics", "digits", "cifar"),
+        ("2_Features", "statistics", "digits", "7"),
         ("7_Experiments", "experiment", "intro", "outro"),
         ("7_Experiments", "subject-ensemble", "Images", "<b>"),
     ],
@@ -101,3 +103,62 @@ def test_a_choice_of_a_page_is_in_its_address(page: str, name: str, value: str, 
     assert not wrong.exception and wrong.segmented_control(f"widget_{name}").value == first
     assert len([w for w in wrong.warning if "There is no" in w.value]) == 1
     assert name not in wrong.query_params
+
+
+@pytest.mark.case("the address")
+@pytest.mark.parametrize("page", ["1_Draw", "3_Steer"])
+def test_the_digit_that_is_looked_for_is_in_the_address(page: str) -> None:
+    at = open_page(f"pages/{page}.py", data="digits", image="digits-test-0")
+    at.selectbox("widget_pick_digit").set_value("7").run()
+    assert at.query_params["pick_digit"] == "7" and at.query_params["image"] != "digits-test-0"
+    there = open_page(f"pages/{page}.py", data="digits", image="digits-test-0", pick_digit="7")
+    assert there.selectbox("widget_pick_digit").value == "7" and there.query_params["image"] == "digits-test-0"
+    wrong = open_page(f"pages/{page}.py", data="digits", pick_digit="x")
+    assert wrong.selectbox("widget_pick_digit").value == "any" and "pick_digit" not in wrong.query_params
+    assert "There is no digit 'x' here; this is any." in [w.value for w in wrong.warning]
+
+
+@pytest.mark.case("the address")
+def test_the_page_of_images_is_in_the_address() -> None:
+    at = open_page("pages/4_Digits.py", data="digits", digit="3")
+    of = mounted(at, "images-page")["of"]
+    step(at, "images-page", of, 1)
+    assert at.query_params[f"page-{of}"] == "2"
+    there = open_page("pages/4_Digits.py", data="digits", digit="3", **{f"page-{of}": "2"})
+    assert mounted(there, "images-page")["value"] == 1 and not there.warning
+    for bad in ("0", "99", "²", "-1", "x"):
+        wrong = open_page("pages/4_Digits.py", data="digits", digit="3", **{f"page-{of}": bad})
+        assert mounted(wrong, "images-page")["value"] == 0 and f"page-{of}" not in wrong.query_params
+        assert [w.value for w in wrong.warning if "There is no page of images" in w.value], bad
+
+
+@pytest.mark.case("the address")
+def test_what_is_opened_and_set_on_experiments_is_in_the_address() -> None:
+    """The number of a figure, an image's, and the contradictions that are open."""
+    figure = {"experiment": "experiment3", "subject-experiment3": "Class pictures"}
+    at = open_page("pages/7_Experiments.py", data="digits", **figure)
+    name = "experiment3-class-pictures-n"
+    at.slider(f"slider-{name}").set_value(5).run()
+    assert at.query_params[name] == "5"
+    assert (
+        open_page("pages/7_Experiments.py", data="digits", **figure, **{name: "5"}).slider(f"slider-{name}").value == 5
+    )
+    wrong = open_page("pages/7_Experiments.py", data="digits", **figure, **{name: "99"})
+    assert wrong.slider(f"slider-{name}").value == 30 and name not in wrong.query_params
+    assert [w.value for w in wrong.warning if "There is no number of features '99' here" in w.value]
+    closed = open_page("pages/7_Experiments.py", data="digits")
+    there = open_page("pages/7_Experiments.py", data="digits", **{"open-ensemble": "1,3"})
+    said = [sum("**claimed**" in m.value for m in at.markdown) for at in (closed, there)]
+    assert said == [0, 2] and not there.warning
+    wrong = open_page("pages/7_Experiments.py", data="digits", **{"open-ensemble": "1,x"})
+    assert "open-ensemble" not in wrong.query_params
+    assert [w.value for w in wrong.warning if "There is no contradiction '1,x' here" in w.value]
+
+
+@pytest.mark.case("the address")
+def test_a_choice_of_one_page_is_not_in_the_address_of_another() -> None:
+    at = open_page("pages/4_Digits.py", data="digits", digit="7")
+    at.switch_page("pages/1_Draw.py").run()
+    assert "digit" not in at.query_params
+    at.switch_page("pages/4_Digits.py").run()
+    assert at.query_params["digit"] == "7"

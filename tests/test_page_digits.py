@@ -129,7 +129,7 @@ def test_figures_say_what_they_show() -> None:
 def _open(model: str = MODEL, over: str = "digits", **session: Any) -> AppTest:
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     at.query_params["model"], at.query_params["data"] = model, "digits"
-    at.session_state[f"statistics-{model}"] = over
+    at.session_state["chosen_statistics"] = over
     for key, value in session.items():
         at.session_state[key] = value
     return at.switch_page("pages/4_Digits.py").run()

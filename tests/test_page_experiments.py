@@ -134,9 +134,9 @@ def test_a_switch_changes_the_figure(name: str, number: int, key: str, value: st
 def test_a_switch_works_by_its_widget() -> None:
     at = _open("experiment3", "Importance")
     before = _charts(at)
-    at.segmented_control("widget_experiment3-Importance-rho").set_value("0.1").run()
+    at.segmented_control("widget_experiment3-importance-rho").set_value("0.1").run()
     assert not at.exception
-    assert at.session_state["chosen_experiment3-Importance-rho"] == "0.1"
+    assert at.session_state["chosen_experiment3-importance-rho"] == "0.1"
     assert _charts(at) != before
 
 
@@ -144,7 +144,7 @@ def test_the_number_of_features_is_yours() -> None:
     at = _open("experiment3", "Class pictures")
     before = _charts(at)
     assert "top 30 features" in before[0]
-    at.slider("experiment3-Class pictures-n").set_value(5).run()
+    at.slider("slider-experiment3-class-pictures-n").set_value(5).run()
     assert not at.exception
     assert "top 5 features" in _charts(at)[0]
 

@@ -14,7 +14,7 @@ from sae_core.figures import charts
 from sae_core.measure.features import TOP, FeatureStats
 from sae_core.measure.lists import key_features
 from tests.stepping import step
-from ui.base import models, state, words
+from ui.base import models, words
 from ui.features import wall
 from ui.live.tiles import levels
 
@@ -110,7 +110,7 @@ def _open(over: str | None = None, **query: str) -> AppTest:
     """The page with a query, and with the statistics over a data set chosen."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     if over:
-        at.session_state[f"statistics-{state.DEFAULT_MODEL}"] = over
+        at.session_state["chosen_statistics"] = over
     for key, value in query.items():
         at.query_params[key] = value
     return at.switch_page("pages/2_Features.py").run()
@@ -252,7 +252,7 @@ def test_the_landscape_shows_use_and_map_when_it_is_opened() -> None:
     points = next(v for k, v in shown.items() if k.endswith("map-of-features"))
     assert "t-SNE" in points["layout"]["title"]["text"]
     assert "60,000" in points["layout"]["title"]["subtitle"]["text"]
-    at.segmented_control(key="map-ranking").set_value("largest").run()
+    at.segmented_control("widget_map_ranking").set_value("largest").run()
     assert not at.exception, at.exception
     again = next(json.loads(c.proto.spec) for c in at.get("plotly_chart") if c.proto.id.endswith("map-of-features"))
     assert again["data"][0]["customdata"] != points["data"][0]["customdata"]

@@ -42,7 +42,7 @@ def test_every_press_counts_however_few_messages_say_so(at: AppTest) -> None:
 
 def test_presses_go_through_the_images_of_the_digit(at: AppTest) -> None:
     of_it = np.flatnonzero(load_dataset("digits", "test").labels == 4)
-    at.selectbox("pick_digit").select("4").run()
+    at.selectbox("widget_pick_digit").select("4").run()
     start = int(shown(at).rsplit("-", 1)[1])
     assert start == of_it[of_it > 3][0] and not mounted(at, KEY)["follows"]
     step(at, KEY, "digits", start, 3)

@@ -17,7 +17,7 @@ from sae_core.measure.metrics import pearson
 from sae_core.models.classifier import Classifier
 from sae_core.steering import asking, many, mind, recipes, sliders
 from sae_core.steering.edits import Edit, Edits, Steered, steer
-from sae_core.steering.recipes import Recipe, pack
+from sae_core.steering.recipes import Recipe, pack, unpack
 from sae_core.store.checkpoints import load_classifier
 from tests.test_pages import open_page
 from ui.base import models
@@ -395,32 +395,41 @@ def test_a_recipe_in_the_address_is_used_once() -> None:
     assert "".join(at.query_params["image"]) == IMAGE
 
 
-def test_a_recipe_leaves_the_address_when_something_else_is_shown() -> None:
+def addressed(at: AppTest) -> Recipe | None:
+    """The recipe that the browser is asked to put into the address."""
+    found = [json.loads(c.proto.json) for c in at.get("bidi_component") if c.proto.json]
+    (packed,) = [data["recipe"] for data in found if data.get("page") == "Steer"]
+    return None if packed is None else unpack(packed)
+
+
+@pytest.mark.case("the address")
+def test_the_address_says_the_edits_as_they_are() -> None:
     f = strongest()
     made = recipe({f: Edit("scale", 0.5)}, mode="plain", solo=(f,))
-
-    def shown() -> AppTest:
-        at = open_page(PAGE, recipe=pack(made))
-        assert "recipe" in at.query_params and "recipe" in at.run().query_params
-        data = sent_to_strips(at)  # what the browser sends back of it is no change
-        same = {name: data[name] for name in ("edits", "rules", "solo", "mode")}
-        assert "recipe" in send(at, **same).query_params
-        return at
-
-    for other in (
-        {"edits": {f: 0}, "mode": "plain", "solo": [f]},
-        {"edits": sent_to_strips(shown())["edits"], "mode": "plain", "solo": [f]},  # fixed values, no longer scaled
-        {"solo": [f], "mode": "plain"},
-    ):
-        assert "recipe" not in send(shown(), **other).query_params
-    at = shown()
+    at = open_page(PAGE, recipe=pack(made))
+    assert "recipe" not in at.query_params, "Python would make a step of the browser's history of it"
+    now = addressed(at)
+    assert now is not None and (now.edits, now.mode, now.solo, now.picture) == (made.edits, "plain", (f,), made.picture)
+    data = sent_to_strips(at)  # what the browser sends back of it is no change
+    assert addressed(send(at, **{name: data[name] for name in ("edits", "rules", "solo", "mode")})) == now
+    changed = addressed(send(at, edits={f: 0}, mode="plain", solo=[f]))
+    assert changed is not None and changed.edits == {f: 0.0}
+    again = open_page(PAGE, recipe=pack(changed))  # loaded again
+    assert sent_to_strips(again)["edits"] == {str(f): 0.0} and sent_to_strips(again)["solo"] == [f]
+    assert addressed(send(at, edits={}, mode="error-preserving", solo=None)) is None
     at.session_state["chosen_image"] = "digits-test-4"
-    assert "recipe" not in at.run().query_params
-    at = shown()
-    at.button("recipe_keep").click().run()
-    assert "recipe" in at.query_params
-    at.button("recipe_use").click().run()
-    assert "recipe" not in at.query_params and sent_to_strips(at)["edits"] != {}
+    assert addressed(at.run()) is None
+
+
+@pytest.mark.case("the address")
+def test_an_older_recipe_in_a_later_message_undoes_nothing() -> None:
+    f = strongest()
+    older = pack(recipe({f: 1.0}, mode="plain"))
+    at = open_page(PAGE, recipe=older)
+    send(at, edits={f: 0.25}, mode="plain")
+    at.query_params["recipe"] = older  # sent before the browser had the newer address
+    at.run()
+    assert sent_to_strips(at)["edits"] == {str(f): 0.25}
 
 
 def test_a_recipe_without_a_picture_keeps_the_chosen_one() -> None:

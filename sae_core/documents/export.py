@@ -45,7 +45,10 @@ def _drawn(report: Report, data_dir: Path | None) -> tuple[dict[str, go.Figure],
     return found, missing
 
 
-_CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_CHROMES = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+    "chromium-headless-shell",
+)
 _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
 WIDTH = 900
 """pixels of a PNG"""

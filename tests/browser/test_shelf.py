@@ -6,11 +6,12 @@ import json
 import re
 from dataclasses import replace
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from sae_core.steering.edits import Edit
 from sae_core.steering.recipes import Recipe, pack, to_json
-from tests.browser.test_steer import IMAGE, ready
+from tests.browser.test_steer import IMAGE, edits_on, ready
 from tests.browser.waiting import settled
 from ui.base import models
 
@@ -93,6 +94,7 @@ def test_a_full_browser_is_said(page: Page, app: str) -> None:
     keep(page, "more")
     page.wait_for_function(f"JSON.parse(localStorage['{STORE}'] ?? '[]').length === 2")
     expect(page.get_by_text("Only until this page is left")).to_have_count(0, timeout=15_000)
+    settled(page)  # Python knows that they are kept
     recipe = Recipe("x", models.listed()[0]["topk-1024-k50"].id, {3: 1.0})
     full = json.dumps([json.dumps(to_json(replace(recipe, name=f"r{i}"))) for i in range(50)])
     page.evaluate("([name, text]) => localStorage.setItem(name, text)", [STORE, full])  # as another tab would
@@ -101,24 +103,34 @@ def test_a_full_browser_is_said(page: Page, app: str) -> None:
     assert page.evaluate(f"localStorage['{STORE}']") == full
 
 
-def test_a_recipe_stays_in_the_address_until_a_strip_moves(page: Page, app: str) -> None:
+@pytest.mark.case("the address")
+def test_edits_are_in_the_address_and_no_steps_of_the_history(page: Page, app: str) -> None:
     recipe = Recipe("x", models.listed()[0]["topk-1024-k50"].id, {3: 1.1, 5: Edit("scale", 2)}, picture=IMAGE)
     page.goto(f"{app}/Steer?recipe={pack(recipe)}")
-    expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "2", timeout=60_000)
+    steer = page.get_by_test_id("steer")
+    expect(steer).to_have_attribute("data-edits", "2", timeout=60_000)
+    expect(page).to_have_url(re.compile("image=.*recipe="), timeout=15_000)
     settled(page)
-    assert "recipe=" in page.url
+    before, steps = page.url, page.evaluate("history.length")
+    page.get_by_test_id("strip-toggle").first.uncheck()  # the first strip is one that was added
+    page.get_by_test_id("strip-toggle").nth(3).uncheck()
+    page.wait_for_function("before => location.href !== before", arg=before)
+    settled(page)
+    now = edits_on(page)
+    assert len(now) == 2 and page.evaluate("history.length") == steps
+    page.reload()
+    expect(steer).to_have_attribute("data-edits", "2", timeout=60_000)
+    assert edits_on(page) == now
+    page.get_by_test_id("reset").click()
+    expect(page).not_to_have_url(re.compile("recipe="), timeout=15_000)
     page.get_by_test_id("strip-toggle").first.uncheck()
+    expect(page).to_have_url(re.compile("recipe="), timeout=15_000)
+    page.get_by_role("button", name="Another").click()
     expect(page).not_to_have_url(re.compile("recipe="), timeout=15_000)
-    expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1")  # the first strip is one that was added
-
-    page.goto(f"{app}/Steer?recipe={pack(recipe)}")
-    expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "2", timeout=60_000)
-    other = json.dumps(to_json(replace(recipe, edits={7: 1.0}))).encode()
-    page.locator("input[type=file][accept*=json]").set_input_files(
-        {"name": "other.json", "mimeType": "application/json", "buffer": other}
-    )
-    expect(page.get_by_test_id("steer")).to_have_attribute("data-edits", "1", timeout=15_000)
-    expect(page).not_to_have_url(re.compile("recipe="), timeout=15_000)
+    expect(steer).to_have_attribute("data-edits", "0")
+    page.go_back()
+    expect(page).to_have_url(re.compile("recipe="), timeout=15_000)
+    expect(steer).to_have_attribute("data-edits", "1")
 
 
 def test_what_is_no_recipe_is_left_out(page: Page, app: str) -> None:

@@ -11,9 +11,8 @@ import streamlit as st
 from sae_core import files
 from sae_core.datasets import DataError, dataset_info, dataset_names, default_data_dir, download_dataset
 from sae_core.store.catalogue import member_said
-from ui.base import chosen, models
+from ui.base import chosen, models, url
 from ui.base.state import DEFAULT_MODEL, Choice, chosen_feature
-from ui.base.url import in_session, take_url, write_url
 from ui.base.words import plain
 
 NAME = "SAE Explorer"
@@ -35,12 +34,13 @@ def setup(title: str) -> Choice:
     """
     st.set_page_config(page_title=f"{title} · {NAME}", page_icon=ICON, layout="wide")
     st.html(_STYLE)
-    take_url()
+    url.at(title)
+    url.take_url()
     st.title(title, anchor=False)
     navigation = st.sidebar.container()
     found, broken = models.listed()
     ensemble = _member_0(found)
-    asked = in_session()
+    asked = url.in_session()
     with st.sidebar:
         if found:
             model = found[_select("model", "Model", list(found), DEFAULT_MODEL)]
@@ -78,7 +78,7 @@ def setup(title: str) -> Choice:
     if ensemble:
         st.info(ensemble, icon=":material/info:")
     choice = Choice(model, data, chosen_feature(model))
-    write_url()
+    url.write_url()
     with navigation:
         _navigation()
     return choice
@@ -95,15 +95,19 @@ def _member_0(found: dict[str, models.Model]) -> str:
 
 def link(page: str, label: str, **options: Any) -> None:
     """A link to a page of ours that takes the choices with it, so that Back leads to them in one step."""
-    st.page_link(page, label=label, query_params=in_session() or None, **options)
+    st.page_link(page, label=label, query_params=url.in_session(_title(page)) or None, **options)
 
 
 def _navigation() -> None:
     """Links to every page, in place of Streamlit's own, which would drop the choices."""
     for page in ["app.py", *sorted(f"pages/{p.name}" for p in (files.home() / "pages").glob("*.py"))]:
-        name = re.sub(r"^\d+_", "", Path(page).stem).replace("_", " ")
-        link(page, "Start" if page == "app.py" else name)
+        link(page, _title(page))
     st.divider()
+
+
+def _title(page: str) -> str:
+    """What a page is called, by its file."""
+    return "Start" if page == "app.py" else re.sub(r"^\d+_", "", Path(page).stem).replace("_", " ")
 
 
 def _select(key: str, label: str, options: list[str], default: str) -> str:

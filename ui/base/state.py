@@ -127,4 +127,4 @@ def follow_feature(key: str) -> None:
     if value and value != st.session_state.get(f"followed_{key}"):
         choose(feature=int(value["feature"]))
         st.session_state[f"followed_{key}"] = value
-        st.switch_page("pages/2_Features.py", query_params=in_session())
+        st.switch_page("pages/2_Features.py", query_params=in_session("Features"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -10,21 +10,36 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from ui.base import chosen
 
 _KEYS = ("model", "data", "image", "feature")
-_of_pages: dict[str, None] = {}
-"""the choices of single pages that are in the address too, once a person made them"""
+"""the choices that all pages share"""
+_of_pages: dict[str, set[str]] = {}
+"""the choices of single pages that are in their address too, once a person made them; "name-*": all that begin so"""
 
 
-def belongs(*names: str) -> None:
-    """These choices of a page are in the address: said by its module, so that `take_url` knows them."""
-    _of_pages.update(dict.fromkeys(names))
+def belongs(page: str, *names: str) -> None:
+    """These choices are in the address of that page (its title): a module of it says so, for `take_url` to know."""
+    _of_pages.setdefault(page, set()).update(names)
+
+
+def at(page: str) -> None:
+    """The page that is being shown, before anything is chosen on it."""
+    st.session_state["page_of_address"] = page
+
+
+def _belongs(name: str, page: str | None) -> bool:
+    names = _of_pages.get(page or st.session_state.get("page_of_address", ""), set())
+    return name in names or any(n.endswith("*") and name.startswith(n[:-1]) for n in names)
 
 
 def in_url() -> dict[str, str]:
-    return {k: st.query_params[k] for k in (*_KEYS, *_of_pages) if k in st.query_params}
+    """The choices in the address of the page that is shown."""
+    there = st.query_params
+    return {k: there[k] for k in (*_KEYS, *(k for k in there if k not in _KEYS and _belongs(k, None))) if k in there}
 
 
-def in_session() -> dict[str, str]:
-    return {k: v for k in _KEYS if (v := chosen.get(k)) is not None} | _made()
+def in_session(page: str | None = None) -> dict[str, str]:
+    """What that page's address says; without one, that of the page that is shown."""
+    shared = {k: v for k in _KEYS if (v := chosen.get(k)) is not None}
+    return shared | {k: v for k, v in _made().items() if _belongs(k, page)}
 
 
 def _made() -> dict[str, str]:
@@ -35,15 +50,15 @@ def _made() -> dict[str, str]:
 
 def made(name: str) -> None:
     """A person has just chosen that: into the address, where it belongs there."""
-    if name in _of_pages:
+    if _belongs(name, None):
         _made()[name] = str(chosen.get(name))
         write_url()
 
 
-def not_there(name: str, options: Sequence[str]) -> str | None:
-    """What was asked for under that name, where it is none of the options; it leaves the address."""
+def not_there(name: str, fits: Callable[[str], bool]) -> str | None:
+    """What was asked for under that name, where it does not fit; it leaves the address."""
     asked = _made().get(name)
-    if asked is None or asked in options:
+    if asked is None or fits(asked):
         return None
     del _made()[name]
     write_url()
@@ -57,25 +72,30 @@ def take_url() -> None:
     chosen since is newer.
     """
     there, written = in_url(), st.session_state.get("written_url")
-    if there and there != written and (written is None or _by_history()):
+    came = bool(there) if written is None else there != written and by_history(unknown=bool(there))
+    if came:
         for key in _KEYS:
             chosen.put(key, there.get(key))
-        for key in _made().keys() - there.keys():
+        for key in [k for k in _made() if _belongs(k, None)]:
             chosen.put(key, None)
-        of_pages = {k: v for k, v in there.items() if k in _of_pages}
-        for key, value in of_pages.items():
+            del _made()[key]
+        of_page = {k: v for k, v in there.items() if k not in _KEYS}
+        for key, value in of_page.items():
             chosen.put(key, value)
-        st.session_state["made_choices"] = of_pages
+        _made().update(of_page)
 
 
-def _by_history() -> bool:
-    context = get_script_run_ctx()
-    # Where Streamlit does not say, a step back must work; a choice made while the page is slow could then be undone.
-    return bool(getattr(context, "is_history_navigation", True))
+def by_history(unknown: bool = True) -> bool:
+    """Whether this run is a step back or forward in the browser's history; `unknown` where Streamlit does not say."""
+    # By default a step back must work there; a choice made while the page is slow could then be undone.
+    return bool(getattr(get_script_run_ctx(), "is_history_navigation", unknown))
 
 
 def write_url() -> None:
+    """Bring the address up to date. What is of another page leaves it, and a recipe, which comes with its edits."""
     now = in_session()
     st.session_state["written_url"] = now
-    if in_url() != now:
-        st.query_params.from_dict({k: v for k, v in st.query_params.items() if k not in (*_KEYS, *_of_pages)} | now)
+    ours = {k for k in st.query_params if k in _KEYS or any(_belongs(k, page) for page in _of_pages)}
+    if in_url() != now or ours - now.keys():
+        others = {k: v for k, v in st.query_params.items() if k not in {*ours, "recipe"}}
+        st.query_params.from_dict(others | now)

@@ -11,6 +11,7 @@ import streamlit as st
 from sae_core.files import CheckpointError
 from sae_core.measure.usage import RARE
 from ui.base import chosen, url, words
+from ui.base.url import belongs
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -23,32 +24,73 @@ PATIENCE = 1.0
 """seconds after which progress is shown"""
 
 
+belongs("Features", "statistics")
+belongs("Digits", "statistics")
+
+
 def kept(key: str, label: str, options: Mapping[str, str] | Sequence[str], default: str | None = None) -> str:
     """A row of options whose choice outlives page and section (a widget's own state does not).
 
     options: what is chosen, and how it is shown where that is something else. default: the first.
     """
     names = options if isinstance(options, Mapping) else {name: name for name in options}
-    asked = url.not_there(key, list(names))
-    given = chosen.by_widget(key, list(names), default)
-    if asked is not None:
-        st.warning(
-            f"There is no {label.lower()} '{words.plain(asked, 60)}' here; this is {names[chosen.get(key)]}.",
-            icon=":material/warning:",
-        )
     st.segmented_control(
         label,
         required=True,
         format_func=lambda o: names[o],
         label_visibility="collapsed",
-        **given | {"on_change": _take, "args": (key, given["on_change"])},
+        **given(key, label, names, default),
     )
     return str(chosen.get(key))
 
 
-def _take(key: str, keep: Callable[[str], None]) -> None:
+def given(
+    key: str, label: str, names: Mapping[str, str], default: str | None = None, then: Callable[[], None] | None = None
+) -> dict[str, Any]:
+    """What a widget of these options is given, so that it shows and makes a choice that is in the page's address.
+
+    What an address asks for and is none of them is said. then: what a person's choice leads to.
+    """
+    asked = url.not_there(key, lambda name: name in names)
+    of = chosen.by_widget(key, list(names), default)
+    if asked is not None:
+        _not_there(f"{label.lower()} '{words.plain(asked, 60)}'", names[chosen.get(key)])
+    return of | {"on_change": _take, "args": (key, of["on_change"], then)}
+
+
+def number(key: str, label: str, most: int, default: int = 0, least: int = 0) -> int:
+    """A number that a person reached and `reached` kept, or an address asks for; what it cannot be is said."""
+    asked = url.not_there(key, lambda text: text.isdecimal() and len(text) < 10 and least <= int(text) <= most)
+    if asked is not None:
+        chosen.put(key, None)
+        _not_there(f"{label} '{words.plain(asked, 20)}'", f"{default}; they go from {least} to {most:,}")
+    return int(chosen.get(key) or default)
+
+
+def several(key: str, label: str, names: Sequence[str]) -> list[str]:
+    """Those of the names that are chosen, of a text with commas that `reached` kept or an address asks for."""
+    asked = url.not_there(key, lambda text: set(text.split(",")) <= {"", *names})
+    if asked is not None:
+        chosen.put(key, None)
+        _not_there(f"{label} '{words.plain(asked, 60)}'", "without it")
+    return [name for name in (chosen.get(key) or "").split(",") if name in names]
+
+
+def reached(key: str, value: int | str) -> None:
+    """A person has just come to that."""
+    chosen.put(key, str(value))
+    url.made(key)
+
+
+def _not_there(what: str, this: str) -> None:
+    st.warning(f"There is no {what} here; this is {this}.", icon=":material/warning:")
+
+
+def _take(key: str, keep: Callable[[str], None], then: Callable[[], None] | None) -> None:
     keep(key)
     url.made(key)
+    if then is not None:
+        then()
 
 
 def chart(key: str, figure: go.Figure, **options: Any) -> None:
@@ -83,15 +125,7 @@ def statistics(choice: state.Choice) -> FeatureStats | None:
     row = st.container(horizontal=True, vertical_alignment="center")
     with row:
         st.caption("Statistics over", width="content")
-        which = st.segmented_control(
-            "Statistics over",
-            measured,
-            default=measured[0],
-            required=True,
-            key=f"statistics-{choice.model.name}",
-            format_func=lambda n: f"{n}/train",
-            label_visibility="collapsed",
-        )
+        which = kept("statistics", "Statistics over", {n: f"{n}/train" for n in measured})
     try:
         stats = choice.model.stats(which)
     except CheckpointError as e:

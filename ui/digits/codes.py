@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sae_core.measure.features import FeatureStats
 
 
-belongs("digit", "ranking", "per_digit")
+belongs("Digits", "digit", "ranking", "per_digit")
 BARS = 40
 """features in the bars of a mean code"""
 KEY = 12

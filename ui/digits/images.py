@@ -14,12 +14,12 @@ from sae_core.measure.batchwise import Batchwise
 from ui.base import chosen, models, shell, state, words
 from ui.base.cache import read_only, shared
 from ui.base.url import belongs
-from ui.base.widgets import kept, waiting
+from ui.base.widgets import kept, number, reached, waiting
 from ui.digits.codes import _ink
 from ui.live import stepper
 from ui.live.tiles import Tile, levels, picked, tiles
 
-belongs("images_split", "images_order")
+belongs("Digits", "images_split", "images_order", "page-*")
 PAGE, WORST = 24, 12
 """images on a page: in order, and with their reconstructions"""
 ORDERS = {"order": "in order", "worst": "worst reconstructed first"}
@@ -81,10 +81,10 @@ def _pages(key: str, n: int, size: int) -> tuple[int, int]:
 
     def go(of: str, value: int | None, _: int) -> None:
         if of == key and value is not None:
-            chosen.put(f"page-{key}", value)
+            reached(f"page-{key}", value + 1)
 
     stepper.take("images-page", go)
-    at = max(0, min(chosen.get(f"page-{key}", 0), pages - 1))
+    at = number(f"page-{key}", "page of images", pages, default=1, least=1) - 1
     stepper.stepper(
         "images-page",
         key,

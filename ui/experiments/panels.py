@@ -12,8 +12,8 @@ from sae_core.documents.ensemble import figures as ensemble
 from sae_core.documents.hidden_layer import figures as hidden_layer
 from sae_core.documents.intro import figures as intro
 from sae_core.documents.source import Source
-from ui.base import chosen, words
-from ui.base.widgets import chart, kept
+from ui.base import words
+from ui.base.widgets import chart, kept, number, reached
 from ui.live import stepper
 
 READINGS = {"closed": "reconstruction alone", "notebook": "with the notebook’s constant"}
@@ -43,10 +43,10 @@ def _examples(s: Source, key: str) -> None:
 
     def take(_: str, value: int | None, __: int) -> None:
         if value is not None and 0 <= value <= last:
-            chosen.put(place, value)
+            reached(place, value)
 
     stepper.take(place, take)
-    index = int(chosen.get(place, 0))
+    index = number(place, "test image", last)
     stepper.stepper(place, key, index, last, f"Test image, 0 to {last}")
     _chart(f"{key}-one", ensemble.one_image(s, index))
 
@@ -267,7 +267,13 @@ def _class_pictures(s: Source, key: str) -> None:
     rho = _rho(key)
     own = kept(f"{key}-mean", "Mean", {"own": "mean over the class’s own", "all": "mean over all images"}) == "own"
     notebook = kept(f"{key}-reading", "Importance", READINGS) == "notebook"
-    n = st.slider("Features kept of each class", 1, 98, source.TOP, key=f"{key}-n")
+    n = number(f"{key}-n", "number of features", 98, default=source.TOP, least=1)
+
+    def take() -> None:
+        reached(f"{key}-n", st.session_state[f"slider-{key}-n"])
+
+    st.session_state[f"slider-{key}-n"] = n
+    st.slider("Features kept of each class", 1, 98, key=f"slider-{key}-n", on_change=take)
     _chart(f"{key}-pictures", hidden_layer.class_pictures(s, rho, n, own, notebook))
 
 

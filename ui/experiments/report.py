@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -14,10 +15,10 @@ from ui.base import job_view, words
 from ui.base.cache import shared
 from ui.base.jobs import Busy, Job, Jobs
 from ui.base.url import belongs
-from ui.base.widgets import kept
+from ui.base.widgets import kept, reached, several
 
 DOCUMENTS = {"ensemble": "Ensemble (000–002)", "intro": "Introduction (003)", "experiment3": "Hidden layer (004)"}
-belongs("experiment", *(f"subject-{name}" for name in DOCUMENTS))
+belongs("Experiments", "experiment", "open-*", "subject-*", "contradiction-*", *(f"{name}-*" for name in DOCUMENTS))
 ABOUT = {
     "ensemble": "Five k-sparse autoencoders trained side by side on MNIST, and what their features are.",
     "intro": "What sparsity is for, how an L1 penalty can be cheated, and ReLU + L1 against BatchTopK.",
@@ -133,7 +134,11 @@ def panels(found: Report) -> None:
     there = PANELS[found.name]
     subject = kept(f"subject-{found.name}", "Subject", {name: name for name in there})
     with words.explained():
-        there[subject](Source(found, default_data_dir()), f"{found.name}-{subject}")
+        there[subject](Source(found, default_data_dir()), f"{found.name}-{subject.lower().replace(' ', '-')}")
+
+
+def _open(name: str, numbers: Sequence[str]) -> None:
+    reached(f"open-{name}", ",".join(n for n in numbers if st.session_state[f"contradiction-{n}"]))
 
 
 @st.fragment
@@ -144,8 +149,17 @@ def contradictions(found: Report) -> None:
     from ui.experiments.panels import SWITCHES
 
     source = Source(found, default_data_dir())
-    for entry in written.entries(source):
-        box = st.expander(f"{entry.number}. {entry.title}", key=f"contradiction-{entry.number}", on_change="rerun")
+    entries = written.entries(source)
+    numbers = [str(entry.number) for entry in entries]
+    opened = several(f"open-{found.name}", "contradiction", numbers)
+    for entry, number in zip(entries, numbers, strict=True):
+        box = st.expander(
+            f"{number}. {entry.title}",
+            expanded=number in opened,
+            key=f"contradiction-{number}",
+            on_change=_open,
+            args=(found.name, numbers),
+        )
         if not box.open:
             continue
         with box, words.explained():

@@ -9,7 +9,8 @@ import streamlit as st
 
 from ui.base import models, state
 from ui.base.cache import shared
-from ui.base.widgets import chart
+from ui.base.url import belongs
+from ui.base.widgets import chart, kept
 
 if TYPE_CHECKING:
     from sae_core.measure.features import FeatureStats
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FIRST = 25
 """features in the bars of the most used"""
+belongs("Features", "map_ranking")
 MAPPED = 500
 """features on the map"""
 
@@ -61,9 +63,8 @@ def _map(choice: state.Choice, stats: FeatureStats) -> None:
     from sae_core.measure.geometry import RANKINGS
 
     words = dict(zip(RANKINGS, ("length of the row", "variance of its weights", "largest weight"), strict=True))
-    by = st.segmented_control(
-        "Ranked by", list(words), default="norm", required=True, key="map-ranking", format_func=words.__getitem__
-    )
+    st.caption("Ranked by")
+    by = kept("map_ranking", "Ranked by", words, "norm")
     with st.spinner("Drawing the map …", show_time=True):
         try:
             found = _computed(choice.model, by)

@@ -10,6 +10,7 @@ import { shared } from "../live/shared.js";
  * @property {Rows} rows
  * @property {Scale} scale
  * @property {string} order "index" or one of the wall's orders
+ * @property {boolean} fresh whether the address was not looked at yet
  * @property {boolean} picking whether a click picks
  * @property {number | null} open the feature whose detail is shown
  * @property {number} top how far the wall is scrolled
@@ -23,7 +24,7 @@ const walls = shared("walls", () => new Map());
 /** @param {string} id @returns {Settings} */
 export function settings(id) {
   const set = walls.get(id) ??
-    { rows: "encoder", scale: "each", order: "index", picking: false, open: null, top: 0, told: undefined, show: null };
+    { rows: "encoder", scale: "each", order: "index", fresh: true, picking: false, open: null, top: 0, told: undefined, show: null };
   walls.set(id, set);
   return set;
 }

@@ -1,6 +1,7 @@
 /** The wall of features: every row of a model as a small picture, on one canvas. */
 
 import { clamp } from "../live/arithmetic.js";
+import { inAddress, isOpen, putInAddress } from "../live/address.js";
 import { find, focusIn, keepKeys, showReads } from "../live/dom.js";
 import { withModel } from "../live/models.js";
 import { mounting } from "../live/mount.js";
@@ -31,7 +32,7 @@ export default mounting(".wall", (root) => {
   const hint = find(root, ".hint"), said = find(hint, "span"), ring = find(root, ".ring"), cursor = find(root, ".cursor");
   const zoom = find(root, ".zoom"), large = find(zoom, "canvas", HTMLCanvasElement), caption = find(zoom, "span");
   const pick = find(root, ".pick"), unpick = find(root, ".unpick"), speaker = find(root, "[aria-live]");
-  const select = find(root, "select", HTMLSelectElement);
+  const select = find(root, "select", HTMLSelectElement), told = find(root, ".told");
   const choices = [...root.querySelectorAll(".choice")].map((group) => ({
     group: /** @type {HTMLElement} */ (group), buttons: [...group.querySelectorAll("button")],
   }));
@@ -51,6 +52,35 @@ export default mounting(".wall", (root) => {
   let known = "", dead = new Set(), columns = 0, keyed = false, painted = "", restored = false;
   let stop = () => {}, send = (/** @type {number} */ _) => {};
 
+  // ---- what a person set is in the address too
+
+  const DEFAULTS = { rows: "encoder", scale: "each", order: "index" };
+  /** Take over what the address says; what it cannot be is said. */
+  function fromAddress() {
+    const wrong = [];
+    for (const [name, usual] of Object.entries(DEFAULTS)) {
+      const asked = inAddress(name), fits = asked !== null && choicesOf(name).includes(asked);
+      Object.assign(set, { [name]: fits ? asked : usual });
+      if (asked !== null && !fits) wrong.push(`${name} “${asked.slice(0, 40)}”`);
+    }
+    told.textContent = wrong.length ? `There is no ${wrong.join(" and no ")} here; this is what the page opens with.` : "";
+    told.hidden = !wrong.length;
+    toAddress();
+  }
+  function toAddress() {
+    const said = Object.entries(DEFAULTS).map(([name, usual]) => {
+      const now = set[/** @type {keyof typeof DEFAULTS} */ (name)];
+      return [name, now === usual ? null : now];
+    });
+    putInAddress("Features", Object.fromEntries(said));
+  }
+  /** @param {string} name */
+  function choicesOf(name) {
+    if (name === "order") return ["index", ...Object.keys(data.orders)];
+    return choices.flatMap(({ group, buttons }) => group.dataset.name === name ? buttons.map((b) => b.dataset.value) : []);
+  }
+  const back = () => { if (isOpen("Features")) { fromAddress(); show(); } };
+
   // ---- what is shown
 
   /** @param {Data} next */
@@ -66,7 +96,10 @@ export default mounting(".wall", (root) => {
     select.title = data.order_help;
     if (data.orders.frequency) select.append(new Option("how often active", "frequency"));
     data.classes.forEach((name, c) => select.append(new Option(`most for ${name}s`, `${c}`)));
-    if (set.order !== "index" && !data.orders[set.order]) set.order = "index";
+    if (set.fresh || (changed && Object.keys(DEFAULTS).some((name) => inAddress(name) !== null))) fromAddress();
+    else if (set.order !== "index" && !data.orders[set.order]) set.order = "index";
+    set.fresh = false;
+    toAddress();
     if (changed) {
       model = at = null;
       stop();
@@ -277,6 +310,8 @@ export default mounting(".wall", (root) => {
   function change(changes) {
     const feature = at === null ? null : order[at];
     Object.assign(set, changes);
+    told.hidden = true;
+    toAddress();
     zoom.hidden = true;
     show();
     if (changes.order === undefined) return;
@@ -316,6 +351,7 @@ export default mounting(".wall", (root) => {
         set = settings(next.id);
         watch.observe(scroll);
         watch.observe(canvas);
+        addEventListener("popstate", back);
       }
       set.show = show;
       send = (feature) => setTriggerValue("opened", feature);
@@ -324,6 +360,7 @@ export default mounting(".wall", (root) => {
     unmount() {
       stop();
       watch.disconnect();
+      removeEventListener("popstate", back);
       if (set?.show === show) set.show = null;
     },
   };

@@ -1,5 +1,6 @@
 /** The life of a component's elements. */
 
+import { completed } from "./address.js";
 import { standInForClipboard } from "./clipboard.js";
 import { find } from "./dom.js";
 import { oneStepEach } from "./history.js";
@@ -7,7 +8,7 @@ import { shared } from "./shared.js";
 
 if (typeof document !== "undefined") {
   standInForClipboard(navigator);
-  shared("one step each", () => { oneStepEach(history, window); return true; });
+  shared("one step each", () => { oneStepEach(history, window, completed); return true; });
 }
 
 /**

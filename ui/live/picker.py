@@ -11,10 +11,15 @@ from sae_core.datasets import DataError, ImageSet, dataset_info, dataset_names, 
 from sae_core.pictures.prepare import PictureError
 from sae_core.pictures.upload import SUFFIXES, look_upload
 from ui.base import chosen, likeness, state
+from ui.base.url import belongs
+from ui.base.widgets import given
 from ui.live import link, stepper
 
 KEY = "step-image"
 """of the stepper through the images"""
+ANY = "any"
+belongs("Draw", "pick_digit")
+belongs("Steer", "pick_digit")
 
 
 def take_step() -> None:
@@ -38,10 +43,10 @@ def _go(data: str, value: int | None, presses: int) -> None:
 
 def _next(images: ImageSet, data: str, start: int | None) -> int | None:
     """The next image of the digit that is looked for; that of before where there is none."""
-    wanted, names = st.session_state.get("pick_digit", "any"), dataset_info(data).class_names
+    wanted, names = chosen.get("pick_digit", ANY), dataset_info(data).class_names
     for step in range(1, len(images) + 1):
         index = ((start if start is not None else -1) + step) % len(images)
-        if wanted == "any" or names[images.labels[index]] == wanted:
+        if wanted == ANY or names[images.labels[index]] == wanted:
             return index
     return start
 
@@ -58,6 +63,7 @@ def pick_picture(choice: state.Choice, empty: bool = False, say: bool = True) ->
         st.info(str(e), icon=":material/info:")
         return
     shown = None if empty else _index(choice)
+    looked_for = {name: name for name in (ANY, *dataset_info(data).class_names)}
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row:
         stepper.stepper(
@@ -68,15 +74,12 @@ def pick_picture(choice: state.Choice, empty: bool = False, say: bool = True) ->
             f"Image of {data}/test (0 to {len(images) - 1:,})",
             placeholder="none" if empty else picture.what,
             next_button=("Another", "The next image of this split"),
-            follows=st.session_state.get("pick_digit", "any") == "any",
+            follows=chosen.get("pick_digit", ANY) == ANY,
         )
         st.selectbox(
             "Digit",
-            ["any", *dataset_info(data).class_names],
-            key="pick_digit",
+            **given("pick_digit", "Digit", looked_for, then=lambda: _go(data, shown, 1)),
             width=90,
-            on_change=_pick_digit,
-            args=(data, shown),
             help="Go to the next image of this digit; Another goes on from there",
         )
         with st.popover("Upload a picture", key="upload_open", on_change="rerun"):
@@ -104,10 +107,6 @@ def pick_picture(choice: state.Choice, empty: bool = False, say: bool = True) ->
 def _index(choice: state.Choice) -> int | None:
     match = re.fullmatch(rf"{choice.data}-test-(\d+)", choice.picture.ref)
     return int(match[1]) if match else None
-
-
-def _pick_digit(data: str, shown: int | None) -> None:
-    _go(data, shown, 1)
 
 
 def _take_upload(side: int, shown: str) -> None:

@@ -13,7 +13,8 @@ from sae_core.datasets import DataError, dataset_info, dataset_names, default_da
 from sae_core.steering import recipes
 from sae_core.steering.edits import Steering
 from sae_core.steering.recipes import Recipe
-from ui.base import chosen, models, state, words
+from ui.base import chosen, models, state, url, words
+from ui.live.component import component
 from ui.steer.shelf import drop, put, refused, shelf
 from ui.steer.strips import set_edits, steering
 
@@ -24,20 +25,25 @@ if TYPE_CHECKING:
 KEPT = 50
 """recipes that a browser keeps"""
 SHELF = "recipe-shelf"
+EDITED = "edited"
+"""the name of the recipe that is in the address"""
+_address = component("steer/address")
 
 
 def take_recipe() -> None:
-    """Before the page is set up: make the recipe in the address the chosen model, picture and edits, once."""
+    """Before the page is set up: make the recipe in the address the chosen model, picture and edits.
+
+    Once in a session, and after a step back or forward: any other message brings the address along as it was when that
+    was sent, and what was edited since is newer.
+    """
     packed = st.query_params.get("recipe")
-    if not packed or packed == st.session_state.get("recipe_taken"):
-        return
-    st.session_state["recipe_made"] = None
-    _no_problem()
-    try:
-        use(recipes.unpack(packed))
-    except (ValueError, DataError) as e:
-        _problem(f"The recipe in this address cannot be used: {e}")
-    st.session_state["recipe_taken"] = packed
+    if packed and (not st.session_state.get("recipe_looked") or url.by_history(unknown=False)):
+        _no_problem()
+        try:
+            use(recipes.unpack(packed))
+        except (ValueError, DataError) as e:
+            _problem(f"The recipe in this address cannot be used: {e}")
+    st.session_state["recipe_looked"] = True  # last: a run may be ended before it came here
 
 
 def _problem(text: str) -> None:
@@ -50,13 +56,15 @@ def _no_problem() -> None:
 
 
 def after_recipe(choice: state.Choice) -> None:
-    """Say what was wrong with the last recipe.
-
-    The address loses its recipe as soon as something else is shown: copied or loaded again, it would bring back that.
+    """Say what was wrong with the last recipe, and have the address say the edits as they are: loaded again, or shared,
+    it brings them back. That is no step of the browser's history: so many edits would have to be gone back through.
     """
     place, now = (choice.model.id, choice.picture.ref), steering(choice)
-    if st.session_state.get("recipe_made") != (place, _what(now)):
-        _leave_address()
+    try:
+        packed = None if now.untouched else recipes.pack(_recipe(EDITED, choice, now))
+    except ValueError:
+        packed = None  # it cannot be shared, as the panel below says
+    _address(key="recipe-address", data={"page": "Steer", "recipe": packed}, height=1)
     if problem := st.session_state.get("recipe_problem"):
         # It stays until something else is shown: a run may be ended before its words are sent, or followed by another.
         text, shown = problem
@@ -70,11 +78,6 @@ def after_recipe(choice: state.Choice) -> None:
 def _what(now: Steering) -> tuple[Any, ...]:
     """All that a recipe says of the edits."""
     return dict(now.meant), dict(now.edits), now.mode, None if now.solo is None else sorted(now.solo)
-
-
-def _leave_address() -> None:
-    if "recipe" in st.query_params:
-        del st.query_params["recipe"]
 
 
 def use(recipe: Recipe) -> None:
@@ -104,8 +107,6 @@ def use(recipe: Recipe) -> None:
     rules = {f: e for f, e in edits.items() if not isinstance(e, float)}
     kept = None if solo is None else list(solo)
     set_edits(model.id, ref, values, recipe.mode, kept, rules)
-    made = Steering(values, rules, mode=recipe.mode, solo=kept)
-    st.session_state["recipe_made"] = ((model.id, ref), _what(made))
 
 
 def _now(key: str) -> str | None:
@@ -279,7 +280,6 @@ def _try(find: Callable[[], Recipe]) -> None:
     _no_problem()
     try:
         use(find())
-        _leave_address()
     except UnicodeDecodeError:
         _problem("That file is no recipe: it is not text")
     except (ValueError, DataError) as e:
