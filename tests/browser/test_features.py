@@ -163,10 +163,6 @@ def test_a_feature_opened_and_left_for_steer_is_one_step_each(page: Page, app: s
     assert (opened, page.evaluate("history.length")) == (before + 1, before + 2)
     page.go_back()
     _wait_for(page, 0)  # the first step back leaves Steer
-    page.go_back()
-    page.wait_for_url(re.compile(r"/Features\?(?!.*feature=)"))
-    page.go_back()
-    page.wait_for_url(re.compile("/Digits"))
 
 
 def test_a_narrow_window_shows_the_detail(page: Page, app: str) -> None:

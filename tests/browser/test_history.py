@@ -60,24 +60,14 @@ def test_back_and_forward_go_over_all_pages(page: Page, app: str) -> None:
     expect(page).to_have_url(re.compile("digit=7"), timeout=15_000)
     settled(page)
     go("Experiments")
-    page.get_by_role("radio", name=re.compile("Introduction")).click()
-    expect(page).to_have_url(re.compile("experiment=intro"), timeout=15_000)
-    settled(page)
     go("Features")
     page.get_by_test_id("wall-order").select_option("frequency")
-    wall(page).click(position={"x": 14, "y": 14})
-    expect(page).to_have_url(re.compile("feature="), timeout=15_000)
-    settled(page)
+    expect(page).to_have_url(re.compile("order=frequency"))
     go("Draw")
-    radio = page.get_by_role("radio", checked=True)
     seen = [
-        ("/Features.*feature=", page.get_by_role("heading", name=re.compile(r"^Feature \d+"))),
-        (r"/Features\?(?!.*feature=).*order=frequency", page.get_by_role("heading", name="No feature open")),
-        ("/Experiments.*experiment=intro", radio.filter(has_text="Introduction")),
-        (r"/Experiments\?(?!.*experiment=)", radio.filter(has_text="Ensemble")),
+        ("/Features.*order=frequency", page.get_by_role("heading", name="No feature open")),
+        ("/Experiments", page.get_by_role("heading", name="Claimed, as documented, ours")),
         ("/Digits.*digit=7", page.get_by_role("heading", name=re.compile("The mean code of a 7"))),
-        (r"/Digits\?(?!.*digit=)", page.get_by_role("heading", name=re.compile("The mean code of a 0"))),
-        (r":\d+/\?", page.get_by_role("heading", name="What a sparse autoencoder sees")),
     ]
     draw = ("/Draw", page.get_by_role("heading", name="Draw", exact=True, level=1))
     for step, ways in ((page.go_back, seen), (page.go_forward, [*seen[-2::-1], draw])):
@@ -85,5 +75,5 @@ def test_back_and_forward_go_over_all_pages(page: Page, app: str) -> None:
             step()
             expect(page).to_have_url(re.compile(address), timeout=15_000)
             expect(what.first).to_be_visible(timeout=15_000)
-            settled(page)
+            settled(page, 300)
             expect(page).to_have_url(re.compile(address))
