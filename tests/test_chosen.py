@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.stepping import mounted, step
 from tests.test_pages import open_page
-from ui.base import chosen
+from ui.base import chosen, url
 
 pytestmark = pytest.mark.without_mnist
 ROOT = Path(__file__).parent.parent
@@ -162,3 +163,23 @@ def test_a_choice_of_one_page_is_not_in_the_address_of_another() -> None:
     assert "digit" not in at.query_params
     at.switch_page("pages/4_Digits.py").run()
     assert at.query_params["digit"] == "7"
+
+
+@pytest.mark.case("the address")
+def test_a_step_back_whose_run_was_ended_is_one_for_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit says only of the message itself that it is a step, and may end its run for the next message."""
+    now = SimpleNamespace(session_id="s", query_string="digit=7", is_history_navigation=True)
+    monkeypatch.setattr(url, "get_script_run_ctx", lambda: now)
+    monkeypatch.setattr(url, "_steps", {})
+
+    class Ended(dict[str, object]):
+        def __setitem__(self, key: str, value: object) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(url.st, "session_state", Ended())
+    with pytest.raises(KeyboardInterrupt):
+        url.at("Digits")
+    now.is_history_navigation = False
+    assert url.by_history()
+    now.query_string = "digit=3"
+    assert not url.by_history()

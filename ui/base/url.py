@@ -15,6 +15,11 @@ _of_pages: dict[str, set[str]] = {}
 """the choices of single pages that are in their address too, once a person made them; "name-*": all that begin so"""
 
 
+_steps: dict[str, str] = {}
+"""by session the address of a step back or forward that no run has taken yet. Not in the session's state: Streamlit may
+end a run at any use of that, and of the next run, whose message brings the same address, it says no step"""
+
+
 def belongs(page: str, *names: str) -> None:
     """These choices are in the address of that page (its title): a module of it says so, for `take_url` to know."""
     _of_pages.setdefault(page, set()).update(names)
@@ -22,7 +27,14 @@ def belongs(page: str, *names: str) -> None:
 
 def at(page: str) -> None:
     """The page that is being shown, before anything is chosen on it."""
+    _note_step()
     st.session_state["page_of_address"] = page
+
+
+def _note_step() -> None:
+    context = get_script_run_ctx()
+    if context is not None and getattr(context, "is_history_navigation", False):
+        _steps[context.session_id] = context.query_string
 
 
 def _belongs(name: str, page: str | None) -> bool:
@@ -83,12 +95,17 @@ def take_url() -> None:
         for key, value in of_page.items():
             chosen.put(key, value)
         _made().update(of_page)
+    if context := get_script_run_ctx():
+        _steps.pop(context.session_id, None)
 
 
 def by_history(unknown: bool = True) -> bool:
     """Whether this run is a step back or forward in the browser's history; `unknown` where Streamlit does not say."""
     # By default a step back must work there; a choice made while the page is slow could then be undone.
-    return bool(getattr(get_script_run_ctx(), "is_history_navigation", unknown))
+    context = get_script_run_ctx()
+    if context is not None and _steps.get(context.session_id) == context.query_string:
+        return True
+    return bool(getattr(context, "is_history_navigation", unknown))
 
 
 def write_url() -> None:
