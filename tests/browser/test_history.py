@@ -44,7 +44,7 @@ def test_what_is_set_on_the_wall_is_in_the_address(page: Page, app: str) -> None
     expect(page).not_to_have_url(re.compile("order="))
 
 
-def test_back_and_forward_go_over_all_pages(page: Page, app: str) -> None:
+def test_back_and_forward_go_from_page_to_page(page: Page, app: str) -> None:
     page.goto(f"{app}/")
     side = page.get_by_test_id("stSidebar")
     expect(side.get_by_role("link", name="Digits")).to_be_visible(timeout=30_000)
@@ -63,8 +63,10 @@ def test_back_and_forward_go_over_all_pages(page: Page, app: str) -> None:
     go("Features")
     page.get_by_test_id("wall-order").select_option("frequency")
     expect(page).to_have_url(re.compile("order=frequency"))
+    go("Steer")
     go("Draw")
     seen = [
+        ("/Steer", page.get_by_role("heading", name="Change its mind")),
         ("/Features.*order=frequency", page.get_by_role("heading", name="No feature open")),
         ("/Experiments", page.get_by_role("heading", name="Claimed, as documented, ours")),
         ("/Digits.*digit=7", page.get_by_role("heading", name=re.compile("The mean code of a 7"))),

@@ -21,10 +21,13 @@ import { shared } from "../live/shared.js";
 /** @type {Map<string, Settings>} by the wall's id */
 const walls = shared("walls", () => new Map());
 
+/** With what a wall opens, of what its address says @type {Pick<Settings, "rows" | "scale" | "order">} */
+export const DEFAULTS = { rows: "encoder", scale: "each", order: "index" };
+
 /** @param {string} id @returns {Settings} */
 export function settings(id) {
   const set = walls.get(id) ??
-    { rows: "encoder", scale: "each", order: "index", fresh: true, picking: false, open: null, top: 0, told: undefined, show: null };
+    { ...DEFAULTS, fresh: true, picking: false, open: null, top: 0, told: undefined, show: null };
   walls.set(id, set);
   return set;
 }

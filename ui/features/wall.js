@@ -7,7 +7,7 @@ import { withModel } from "../live/models.js";
 import { mounting } from "../live/mount.js";
 import { drawTile, fit, pen, sprite } from "../live/paint.js";
 import { MOST_PICKS, picked, setPicked } from "../live/picks.js";
-import { settings } from "./settings.js";
+import { DEFAULTS, settings } from "./settings.js";
 
 /** @import { Model } from "../live/arithmetic.js" */
 /** @import { Settings } from "./settings.js" */
@@ -54,7 +54,6 @@ export default mounting(".wall", (root) => {
 
   // ---- what a person set is in the address too
 
-  const DEFAULTS = { rows: "encoder", scale: "each", order: "index" };
   /** Take over what the address says; what it cannot be is said. */
   function fromAddress() {
     const wrong = [];
