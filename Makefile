@@ -1,6 +1,7 @@
 # make run   the dashboard on http://127.0.0.1:8501
 # make test  all tests            make lint  style and types      make format  style put right
 # make check lint, types and the fast tests, in under a minute    make bench   what a person waits for
+# make bench-train   our training against other libraries' (about 6 GB of them; ARGS="--quality")
 # make mutants   which breaks of the code no test sees
 PYTHON ?= python3
 PORT ?= 8501
@@ -13,7 +14,7 @@ PARALLEL := -n $(WORKERS) --dist loadfile
 MUTANTS ?= sae_core.measure.*
 MINUTES ?= 10
 
-.PHONY: run test check lint lint-js format bench mutants clean
+.PHONY: run test check lint lint-js format bench bench-train mutants clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.run
@@ -33,6 +34,9 @@ format: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bench_ui.py
 	$(BIN)/python benchmarks/bench_bytes.py
+
+bench-train: $(VENV)/.run
+	$(BIN)/python benchmarks/bench_train.py $(ARGS)
 
 mutants: $(VENV)/.dev
 	$(BIN)/python -m tests.mutants $(MINUTES) $(or $(filter-out 0,$(WORKERS)),1) $(foreach pattern,$(MUTANTS),'$(pattern)')
@@ -67,4 +71,4 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	@touch $@
 
 clean:
-	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache mutants
+	rm -rf $(VENV) .bench-venv node_modules .pytest_cache .mypy_cache .ruff_cache mutants
