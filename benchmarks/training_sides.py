@@ -4,8 +4,8 @@
 
 It is driven by JSON lines on stdin, {"do": "make" | "run" | "reconstruct" | "floor", …}, each answered by one on
 stdout. Between two of them it waits, and its threads sleep. (OMP_WAIT_POLICY=passive is not needed for that, and slows
-the steps themselves down, not of all sides alike.) Every side is fed the same way, with rows of one tensor in an order drawn anew for each
-epoch: a torch DataLoader, which collects a batch image by image, would only slow the others down.
+the steps themselves down, not of all sides alike.) Every side is fed the same way, with rows of one tensor in an order
+drawn anew for each epoch: a torch DataLoader, which collects a batch image by image, would only slow the others down.
 
 Peers are used as their documentation shows, in float32, with the optimiser that they make or that their README takes,
 and without logs. What is chosen here where they leave a choice is said at each.
@@ -169,8 +169,8 @@ class Overcomplete:
 class SAELens:
     """What `SAETrainer.fit` does at each step, by its public `step`, without its progress bar.
 
-    Options are fields of `TopKTrainingSAEConfig` or of `SAETrainerConfig`. Its sparse activations, meant to be faster in
-    float32, do not run on a CPU with its other defaults, but they do with
+    Options are fields of `TopKTrainingSAEConfig` or of `SAETrainerConfig`. Its sparse activations, meant to be faster,
+    do not run on a CPU with its other defaults, but they do with
     `use_sparse_activations=true:rescale_acts_by_decoder_norm=false`.
     """
 

@@ -49,6 +49,7 @@ def test_ratios_are_to_the_fastest_peer_and_not_to_our_own() -> None:
 
 def test_a_round_takes_about_as_long_as_it_should() -> None:
     assert steps_of_a_round([0.001, 0.010, 9.0]) == 150
+    assert steps_of_a_round([0.0101]) == 100  # of 149: ours stops where it logs
     assert steps_of_a_round([0.2]) == 8  # fewer than there are between two logs
     assert steps_of_a_round([60.0]) == 1
 
