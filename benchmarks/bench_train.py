@@ -197,8 +197,9 @@ def speeds(sides: Sequence[Asked], cell: Cell, rounds: int, steps: int | None) -
     shape = vars(cell)
     if steps is None:
         taken = []
-        for side in sides:
+        for side in sides:  # all of them first: one that is still importing its library would disturb the others
             side.ask("make", **shape, steps=2 * TRIED, log_every=TRIED)
+        for side in sides:
             side.ask("run", steps=TRIED)
             taken.append(side.ask("run", steps=TRIED)["seconds"] / TRIED)
         steps = steps_of_a_round(taken)
@@ -298,8 +299,8 @@ def compare(
         for who, spec, where in [(f"ours {s}", s, sys.executable) for s in ours] + [(s, s, python) for s in peers]:
             sides.append(stack.enter_context(started(who, spec, Path(where or sys.executable), images, threads)))
         for cell in cells:
-            floor = sides[0].ask("floor", batch=cell.batch, d_sae=cell.d_sae)
             rows = compared(speeds(sides, cell, rounds, steps), set(peers))
+            floor = sides[0].ask("floor", batch=cell.batch, d_sae=cell.d_sae)  # when all have begun, and wait
             if held_out is not None:
                 rows = with_quality(sides, rows, set(peers), len(x), held_out, folder)
             say("\n".join([head(cell, floor), *map(line, rows)]))

@@ -41,6 +41,14 @@ def test_sides_take_turns_and_a_row_is_the_median_of_its_rounds() -> None:
     assert [row.images_per_s for row in rows] == [20.0, 5.0]
 
 
+def test_nobody_is_timed_while_another_begins() -> None:
+    asked: list[str] = []
+    sides = [Told(who, [1.0, 3.0, 1.0, 1.0], asked) for who in ("ours", "peer")]  # a second a step: rounds of two
+    speeds(sides, CELL, rounds=1, steps=None)
+    assert asked[:6] == ["ours make 6", "peer make 6", "ours run 3", "ours run 3", "peer run 3", "peer run 3"]
+    assert asked[6:] == ["ours make 4", "peer make 4"] + ["ours run 2", "peer run 2"] * 2
+
+
 def test_ratios_are_to_the_fastest_peer_and_not_to_our_own() -> None:
     rows = [Row(who, "1", CELL, (rate,)) for who, rate in [("ours", 30.0), ("slow", 5.0), ("fast", 20.0)]]
     assert [row.ratio for row in compared(rows, {"slow", "fast"})] == [1.5, 0.25, 1.0]
