@@ -18,18 +18,25 @@ def watch(idle: Tensor, acts: Tensor) -> None:
     idle[(acts != 0).any(-2)] = 0
 
 
-def missed(pre_acts: Tensor, rows: Tensor, residual: Tensor, aux_k: int) -> Tensor:
-    """What dead latents leave unexplained of the residual e [.., B, d_in], which is taken as given: a scalar.
+@torch.no_grad()
+def watch_latents(idle: Tensor, active: Tensor, n: int) -> None:
+    """The same after n images that activate the latents `active`, in any order and number."""
+    idle += n
+    idle[active] = 0
 
-    ```
-    missed = mean (e_hat − e)²,   e_hat = ReLU(the aux_k largest of pre_acts) @ rows
-    ```
 
-    pre_acts [.., B, n] and rows [.., n, d_in] are the dead latents'; of several models it is the sum. Without the
-    decoder's bias, which would otherwise be learned twice. Source: Gao et al. 2024.
+def explained(pre_acts: Tensor, rows: Tensor, aux_k: int) -> Tensor:
+    """What dead latents make of what they see: e_hat = ReLU(the aux_k largest of pre_acts) @ rows, [.., B, d_in].
+
+    pre_acts [.., B, n] and rows [.., n, d_in] are theirs. Without the decoder's bias, which would otherwise be learned
+    twice. Source: Gao et al. 2024.
     """
-    acts = keep_topk(pre_acts, min(aux_k, pre_acts.shape[-1])).relu()
-    return (acts @ rows - residual.detach()).pow(2).mean(dim=(-2, -1)).sum()
+    return keep_topk(pre_acts, min(aux_k, pre_acts.shape[-1])).relu() @ rows
+
+
+def unexplained(e_hat: Tensor, residual: Tensor) -> Tensor:
+    """mean (e_hat − e)² of the residual e [.., B, d_in], which is taken as given; of several models it is the sum."""
+    return (e_hat - residual.detach()).pow(2).mean(dim=(-2, -1)).sum()
 
 
 @torch.no_grad()

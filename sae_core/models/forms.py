@@ -87,7 +87,16 @@ class Selection:
 
 @dataclass(frozen=True)
 class InferenceForm:
-    """All that inference needs, as NumPy float32 arrays: codes = select(h @ W + b), h_hat = codes @ D + c.
+    """All that inference needs, as NumPy float32 arrays.
+
+    ```
+    first = step · h @ W + b,   z = select(first)
+    z     = select(z + first − step · (z @ D) @ W)          passes − 1 times
+    codes = z,   h_hat = codes @ D + c
+    ```
+
+    b holds what a bias that is subtracted from h adds, so that all but z is computed once, however many passes follow.
+    A `pursuit` adds to the code what it selects, z + select(first − step · (z @ D) @ W), instead of selecting anew.
 
     h is x itself, or `reader` of it; the picture of h_hat is h_hat itself, or `painter` of it. The browser's engine is
     given exactly these numbers.
@@ -107,11 +116,15 @@ class InferenceForm:
     painter: Layer | None = None
     """from h to 784 pixels; None: h is a picture"""
     passes: int = 1
-    """how often the encoder looks; more than once is not computed yet"""
+    """how often the encoder looks"""
+    step: float = 1.0
+    """how much of what it sees it adds to the code"""
+    pursuit: bool = False
+    """whether each pass adds to the code of those before"""
 
     def __post_init__(self) -> None:
-        if self.passes != 1:
-            raise ValueError(f"an encoder of {self.passes} passes cannot be computed yet: only one of 1")
+        if self.passes < 1:
+            raise ValueError(f"an encoder looks at least once, not {self.passes} times")
         thresholds = self.select.thresholds
         if thresholds is not None and (thresholds.shape != self.b.shape or thresholds.dtype != np.float32):
             raise ValueError(
@@ -121,14 +134,23 @@ class InferenceForm:
 
     def encode(self, h: np.ndarray) -> np.ndarray:
         """h [N, d_in] → codes [N, d_sae], in float64: what SAE.encode and the browser are held to."""
-        return self.select(h.astype(np.float64) @ self.W.astype(np.float64) + self.b)
+        W, D = self.W.astype(np.float64), self.D.astype(np.float64)
+        first = self.step * (h.astype(np.float64) @ W) + self.b
+        codes = self.select(first)
+        for _ in range(1, self.passes):
+            left = first - self.step * (codes @ D @ W)
+            codes = codes + self.select(left) if self.pursuit else self.select(codes + left)
+        return codes
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """codes [N, d_sae] → h_hat [N, d_in], in float64"""
         return codes.astype(np.float64) @ self.D.astype(np.float64) + self.c
 
     def only(self, features: list[int]) -> InferenceForm:
-        """The columns of W and rows of D of these features, with what belongs to them; "topk" is among these then."""
+        """The columns of W and rows of D of these features, with what belongs to them; "topk" is among these then.
+
+        With all that any pass activates on an image among them, its code is the same.
+        """
         select = self.select
         if select.thresholds is not None:
             select = replace(select, thresholds=select.thresholds[features])

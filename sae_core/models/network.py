@@ -51,6 +51,12 @@ class Network(nn.Module):
         """The same with the classes [B] of the batch, for a network that learns them."""
         return self.losses(x)
 
+    @property
+    def decays(self) -> dict[str, float]:
+        """By a parameter's name, the weight of half its squared sum in the loss: Adam adds that gradient as it reads
+        the weights. The logged losses are without it."""
+        return {}
+
     def start(self, x: Tensor) -> None:
         """Once before training, with all that it will read, on the device."""
 

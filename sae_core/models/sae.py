@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar
 
@@ -9,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sae_core.models import dead
+from sae_core.models import dead, sparse
 from sae_core.models.codes import SAEOutput, SparseCode, to_sparse
 from sae_core.models.configs import RevivalConfig, SAEConfig
 from sae_core.models.forms import InferenceForm, Painter, Reader, Selection
 from sae_core.models.network import Network, check_input, to_numpy
+from sae_core.models.sparse import Pairs, Passes
 
 
 class SAE(Network):
@@ -26,12 +28,24 @@ class SAE(Network):
     loss     = error(x_hat, x)  +  the auxiliary loss, where it was chosen  +  penalties(pre_acts, acts)
     ```
 
+    An encoder of more than one pass looks again at what the code z so far leaves over, as often as `passes` says:
+
+    ```
+    pre_acts = z + step · (x − (z @ W_dec + b_dec)) @ W_enc + b_enc,     acts = selection(pre_acts)
+    ```
+
     A variant gives the tensors, its `selection`, its `penalties` and what else of the hooks it needs; the trainer never
     asks which variant it has. W_enc is [d_in, d_sae], W_dec [d_sae, d_in], as the field writes them.
     """
 
     pre_bias: ClassVar[bool] = False
     """the decoder's bias is subtracted from what is read"""
+    passes: int = 1
+    """how often the encoder looks; more than once only with a `pre_bias`"""
+    step_size: float = 1.0
+    """how much of what it sees is added to the code, each time"""
+    sparse_step: bool = True
+    """train by pairs of image and latent where that is possible: the same gradients, faster; on a CPU"""
 
     Config: ClassVar[type[SAEConfig]] = SAEConfig
 
@@ -63,6 +77,11 @@ class SAE(Network):
         """pre_acts [B, d_sae] → acts in training, where a batch may be looked at as a whole; here as in use."""
         return self.selection().on(pre_acts)
 
+    def pairs(self, pre_acts: Tensor) -> Pairs:
+        """The same as pairs of image and latent; their activations are their pre_acts (after ReLU, if that selects)."""
+        k = self.selection().k
+        return Pairs.of(pre_acts.topk(k, dim=-1, sorted=False).indices, pre_acts.shape[-1])
+
     def error(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """The scalar that training brings down first; it is logged as "mse"."""
         return (x_hat - x).pow(2).mean()
@@ -78,21 +97,87 @@ class SAE(Network):
     # ---- what is the same for all
 
     def _pre_acts(self, x: Tensor) -> Tensor:
-        """x [N, d_in] → what the selection chooses from [N, d_sae]."""
-        return (x - self.b_dec if self.pre_bias else x) @ self.W_enc + self.b_enc
+        """x [N, d_in] → what the first pass selects from [N, d_sae]."""
+        seen = (x - self.b_dec if self.pre_bias else x) @ self.W_enc
+        return (seen if self.step_size == 1 else self.step_size * seen) + self.b_enc
+
+    def _pre_acts_after(self, x: Tensor, acts: Tensor) -> Tensor:
+        """x [N, d_in], and the code [N, d_sae] of the pass before → what the next one selects from [N, d_sae]."""
+        seen = (x - self.b_dec - acts @ self.W_dec) @ self.W_enc
+        return acts + (seen if self.step_size == 1 else self.step_size * seen) + self.b_enc
+
+    def codes(self, x: Tensor) -> Iterator[Tensor]:
+        """x [N, d_in] → the code [N, d_sae] after each pass of the encoder."""
+        select = self.selection()
+        yield (acts := select.on(self._pre_acts(x)))
+        for _ in range(1, self.passes):
+            yield (acts := select.on(self._pre_acts_after(x, acts)))
 
     def encode(self, x: Tensor) -> Tensor:
         """x [N, d_in] → acts [N, d_sae]; the code of an image never depends on its batch-mates."""
-        return self.selection().on(self._pre_acts(x))
+        for acts in self.codes(x):
+            code = acts
+        return code
 
     def decode(self, acts: Tensor) -> Tensor:
         """acts [N, d_sae] → x_hat [N, d_in] = acts @ W_dec + b_dec, not clipped."""
         return acts @ self.W_dec + self.b_dec
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
+        if self.by_pairs(x):
+            return self._losses_by_pairs(x)
         pre_acts = self._pre_acts(x)
         acts = self.select_batch(pre_acts)
+        for _ in range(1, self.passes):
+            pre_acts = self._pre_acts_after(x, acts)
+            acts = self.select_batch(pre_acts)
         return self._losses(x, pre_acts, acts, self.decode(acts))
+
+    def by_pairs(self, x: Tensor) -> bool:
+        """Whether a training step on x goes by pairs: on a CPU, where few latents are kept and no loss is of a dense
+        code."""
+        few = self.selection().by == "topk" or type(self).pairs is not SAE.pairs
+        return self.sparse_step and x.device.type == "cpu" and few and type(self).penalties is SAE.penalties
+
+    def _losses_by_pairs(self, x: Tensor) -> dict[str, Tensor]:
+        """The same losses and gradients with as few dense products as there are passes."""
+        W_enc, W_dec, scale = self._rows()
+        relu, told = self.selection().relu, self._told(self.idle, len(x))
+        how = Passes(self.pairs, self.passes, self.step_size, relu, told, self._aux_k)
+        found = sparse.autoencode(x - self.b_dec if self.pre_bias else x, W_enc, self.b_enc, W_dec, how, scale)
+        x_hat = found.x_hat + self.b_dec
+        return {"mse": self.error(x_hat, x), **self._aux_of(found.e_hat, x - x_hat)}
+
+    def _rows(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The rows [d_sae, d_in] that read and those that write (None: the same, times the third [d_sae] if given)."""
+        return self.W_enc.t(), self.W_dec, None
+
+    @property
+    def _aux_k(self) -> int:
+        """So many dead latents are to explain an image's residual; 0: none, also where that was not chosen."""
+        config = self.config
+        if self.revival != "aux" or not isinstance(config, RevivalConfig) or config.aux_weight == 0:
+            return 0
+        return config.aux_k
+
+    def _told(self, idle: Tensor, n: int) -> Callable[[Tensor], Tensor | None]:
+        """What is to be told the latents that n images activate: it counts, and says which dead ones are to explain."""
+
+        def told(active: Tensor) -> Tensor | None:
+            if self.training:
+                dead.watch_latents(idle, active, n)
+            found = self._dead(idle).nonzero()[:, 0] if self._aux_k else idle[:0]
+            return found if len(found) else None
+
+        return told
+
+    def _aux_of(self, e_hat: Tensor, residual: Tensor) -> dict[str, Tensor]:
+        """The auxiliary loss, where it was chosen, of what dead latents explain (nothing, where none is dead)."""
+        if self.revival != "aux" or not isinstance(self.config, RevivalConfig):
+            return {}
+        if e_hat.numel() == 0 or self._aux_k == 0:
+            return {"aux": residual.new_zeros(())}
+        return {"aux": self.config.aux_weight * dead.unexplained(e_hat, residual)}
 
     def _losses(self, x: Tensor, pre_acts: Tensor, acts: Tensor, x_hat: Tensor) -> dict[str, Tensor]:
         self.watch(acts)
@@ -103,7 +188,7 @@ class SAE(Network):
         b, select = self.b_enc, self.selection()
         if self.pre_bias:
             # In float64: it then differs from subtracting b_dec first by float32's rounding only.
-            b = b.detach().double() - self.b_dec.detach().double() @ self.W_enc.detach().double()
+            b = b.detach().double() - self.step_size * (self.b_dec.detach().double() @ self.W_enc.detach().double())
         if isinstance(select.thresholds, Tensor):
             select = replace(select, thresholds=to_numpy(select.thresholds))
         return InferenceForm(
@@ -112,6 +197,8 @@ class SAE(Network):
             D=to_numpy(self.W_dec),
             c=to_numpy(self.b_dec.expand(self.config.d_in)),
             select=select,
+            passes=self.passes,
+            step=self.step_size,
             reader=None if self.reader is None else self.reader.layer(),
             painter=None if self.painter is None else self.painter.layer(),
         )
@@ -171,8 +258,11 @@ class SAE(Network):
     @property
     def dead(self) -> Tensor:
         """[d_sae] bool: not active on the last `dead_after` training images."""
+        return self._dead(self.idle)
+
+    def _dead(self, idle: Tensor) -> Tensor:
         config = self.config
-        return self.idle >= (config.dead_after if isinstance(config, RevivalConfig) else float("inf"))
+        return idle >= (config.dead_after if isinstance(config, RevivalConfig) else float("inf"))
 
     @property
     def revivals(self) -> tuple[str, ...]:
@@ -189,12 +279,10 @@ class SAE(Network):
 
     def aux_loss(self, pre_acts: Tensor, residual: Tensor) -> dict[str, Tensor]:
         """Where it was chosen, the loss by which the strongest dead latents are to explain the residual [B, d_in]."""
-        config, which = self.config, self.dead
-        if self.revival != "aux" or not isinstance(config, RevivalConfig):
-            return {}
-        if config.aux_weight == 0 or not which.any():
-            return {"aux": pre_acts.new_zeros(())}
-        return {"aux": config.aux_weight * dead.missed(*self._of_dead(pre_acts, which), residual, config.aux_k)}
+        e_hat, which = pre_acts[:0], self.dead
+        if self._aux_k and which.any():
+            e_hat = dead.explained(*self._of_dead(pre_acts, which), self._aux_k)
+        return self._aux_of(e_hat, residual)
 
     def _of_dead(self, pre_acts: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """The dead latents' pre_acts and decoder rows."""

@@ -18,7 +18,7 @@ class Untied(SAE):
     def __init__(self, config: SAEConfig) -> None:
         super().__init__(config)
         D = nn.functional.normalize(torch.randn(config.d_sae, config.d_in), dim=-1)
-        self.W_enc = nn.Parameter(D.t().contiguous())
+        self.W_enc = nn.Parameter(D.clone().t())  # so laid out that a latent's weights lie together, as in W_dec
         self.b_enc = nn.Parameter(torch.zeros(config.d_sae))
         self.W_dec = nn.Parameter(D)
         self.b_dec = nn.Parameter(torch.zeros(config.d_in))
@@ -33,6 +33,12 @@ class Untied(SAE):
         self.W_dec.copy_(nn.functional.normalize(self.W_dec * x.std(0, correction=0), dim=-1))
         self.W_enc.copy_(self.W_dec.t())
 
-    @torch.no_grad()
     def after_step(self) -> None:
-        self.W_dec.copy_(nn.functional.normalize(self.W_dec, dim=-1))
+        normalise_rows(self.W_dec)
+
+
+@torch.no_grad()
+def normalise_rows(rows: Tensor, at_once: int = 512) -> None:
+    """Bring the rows of a matrix to unit length, in place; some at once, which then stay in the processor's cache."""
+    for part in rows.split(at_once):
+        part.mul_(part.square().sum(-1, keepdim=True).clamp_min(1e-24).rsqrt())

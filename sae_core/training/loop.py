@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sae_core import device as devices
 from sae_core import options
@@ -119,7 +119,12 @@ class Training(Iterator[TrainLog]):
         model.train()
         self._dead = model.dead
         fused = x.device.type in ("cpu", "cuda")
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=opts.lr, fused=fused)
+        self._rows = {name: _contiguous(p) for name, p in model.named_parameters()}
+        by_decay: dict[float, list[Tensor]] = {}
+        for name, rows in self._rows.items():
+            by_decay.setdefault(model.decays.get(name, 0.0), []).append(rows)
+        groups = [{"params": rows, "weight_decay": decay} for decay, rows in by_decay.items()]
+        self.optimizer = torch.optim.Adam(groups, lr=opts.lr, fused=fused)
 
     def __next__(self) -> TrainLog:
         if self.step >= self.steps:
@@ -182,13 +187,15 @@ class Training(Iterator[TrainLog]):
     def _update(self, index: Tensor) -> dict[str, Tensor]:
         for group in self.optimizer.param_groups:
             group["lr"] = self.opts.lr_at(self.step, self.steps)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         x, labels = self._pictures(index)
         with torch.no_grad():
             x = self.model.read(x)
         with devices.autocast(x.device, self.opts.precision):
             losses = self.model.losses(x) if labels is None else self.model.labelled_losses(x, labels)
         torch.stack(list(losses.values())).sum().backward()
+        for name, p in self.model.named_parameters():
+            self._rows[name].grad = p.grad if p is self._rows[name] or p.grad is None else p.grad.mT
         self.optimizer.step()
         self.model.after_step()
         self.step += 1
@@ -204,9 +211,9 @@ class Training(Iterator[TrainLog]):
         revived = self.model.revive(self.model.read(self.x[index.to(self.x.device)]), generator)
         for name, p in self.model.named_parameters():
             if name in ("W_enc", "b_enc", "W_dec"):
-                for key in ("exp_avg", "exp_avg_sq"):  # Adam's memory is of what the latent was before
-                    moment = self.optimizer.state[p][key]
-                    (moment.transpose(-1, -2) if name == "W_enc" else moment)[revived] = 0
+                for key, moment in self._moments(name, p).items():  # Adam's memory is of what the latent was before
+                    if key != "step":
+                        (moment.transpose(-1, -2) if name == "W_enc" else moment)[revived] = 0
         return int(revived.sum())
 
     def _note(self, started_anew: int) -> str:
@@ -225,7 +232,7 @@ class Training(Iterator[TrainLog]):
         for name, p in self._tensors().items():
             found[f"model.{name}"] = p.detach()
         for name, p in self.model.named_parameters():
-            for key, value in self.optimizer.state.get(p, {}).items():
+            for key, value in self._moments(name, p).items():
                 found[f"adam.{name}.{key}"] = value
         return found
 
@@ -244,9 +251,29 @@ class Training(Iterator[TrainLog]):
             mine[name].copy_(t)
         for name, p in self.model.named_parameters():
             # Adam's step count of a fused optimiser lives on the device too.
-            saved = {key: state[f"adam.{name}.{key}"] for key in moments if step}
-            self.optimizer.state[p] = {key: t.to(p.device, copy=True) for key, t in saved.items()}
+            rows = self._rows[name]
+            self.optimizer.state[rows] = {
+                key: (t if t.ndim < 2 or rows is p else t.mT).to(p.device, copy=True).contiguous()
+                for key in moments
+                if step and (t := state[f"adam.{name}.{key}"]) is not None
+            }
         self.step = step
+
+    def _moments(self, name: str, p: Tensor) -> dict[str, Tensor]:
+        """Adam's memory of a weight, in the weight's shape."""
+        rows = self._rows[name]
+        found = self.optimizer.state.get(rows, {})
+        return {key: t if rows is p or t.ndim < 2 else t.mT for key, t in found.items()}
 
     def _tensors(self) -> dict[str, Tensor]:
         return {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+
+
+def _contiguous(p: nn.Parameter) -> Tensor:
+    """A weight as the optimiser walks through it: itself or, where it is kept transposed, the same memory untransposed.
+
+    A fused optimiser would copy one that is not contiguous at every step, and its gradient and moments with it.
+    """
+    if p.is_contiguous() or p.ndim < 2 or not p.mT.is_contiguous():
+        return p
+    return p.detach().mT.requires_grad_()

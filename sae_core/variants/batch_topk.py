@@ -11,6 +11,7 @@ from torch import Tensor
 from sae_core.models.configs import KConfig
 from sae_core.models.forms import Selection
 from sae_core.models.registry import register
+from sae_core.models.sparse import Pairs
 from sae_core.models.untied import Untied
 from sae_core.options import option
 
@@ -67,13 +68,20 @@ class BatchTopK(Untied):
         return Selection("threshold", relu=True, thresholds=self.threshold.expand(self.config.d_sae))
 
     def select_batch(self, pre_acts: Tensor) -> Tensor:
-        positive = pre_acts.relu()
-        # The smallest that stays: of those equal to it all stay.
-        limit = positive.detach().flatten().kthvalue(positive.numel() - self.config.k * len(pre_acts) + 1).values
-        return torch.where(positive >= limit, positive, 0.0)
+        return torch.where(self._kept(pre_acts), pre_acts.relu(), 0.0)
 
-    def penalties(self, pre_acts: Tensor, acts: Tensor) -> dict[str, Tensor]:
-        return {"shrink": self.config.shrink / 2 * self.W_enc.pow(2).sum()}
+    def pairs(self, pre_acts: Tensor) -> Pairs:
+        return Pairs.where(self._kept(pre_acts) & ~(pre_acts <= 0))
+
+    @torch.no_grad()
+    def _kept(self, pre_acts: Tensor) -> Tensor:
+        """Which of a batch stay; of those equal to the smallest that stays all do, and what is no number does."""
+        positive = pre_acts.relu()
+        return ~(positive < positive.flatten().kthvalue(positive.numel() - self.config.k * len(pre_acts) + 1).values)
+
+    @property
+    def decays(self) -> dict[str, float]:
+        return {"W_enc": self.config.shrink}
 
     @torch.no_grad()
     def finish(self, x: Tensor) -> None:

@@ -52,7 +52,8 @@ class TiedTopK(SAE):
 
     def __init__(self, config: TiedTopKConfig) -> None:
         super().__init__(config)
-        self.W_enc = nn.Parameter(nn.init.orthogonal_(torch.empty(config.d_in, config.d_sae)))
+        W = nn.init.orthogonal_(torch.empty(config.d_in, config.d_sae))
+        self.W_enc = nn.Parameter(W.t().contiguous().t())  # so laid out that a latent's weights lie together
         self.b_enc = nn.Parameter(torch.zeros(config.d_sae))
         self.register_buffer("zero", torch.zeros(()), persistent=False)
 
@@ -74,7 +75,14 @@ class TiedTopK(SAE):
         return (x_hat - x).square().mean(dim=(-2, -1)).sum()
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        return self._fast(x)[-1]
+        return self._losses_by_pairs(x) if self.by_pairs(x) else self._fast(x)[-1]
+
+    def _rows(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        return self.W_enc.t(), None, self._shrink().squeeze(-2)
+
+    def _shrink(self) -> Tensor:
+        """1 / ‖W_enc[:, f]‖ [.., 1, d_sae]."""
+        return self.W_enc.square().sum(-2, keepdim=True).clamp_min(1e-24).rsqrt()
 
     def _fast(self, x: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """1 / ‖W_enc[:, f]‖, the codes and the losses of a batch.
@@ -82,8 +90,7 @@ class TiedTopK(SAE):
         W_dec = Wᵀ / ‖W‖ is never made: the codes are scaled instead, and every gradient of W keeps W's layout. A third
         of the time of decode(encode(x)), which a test holds equal.
         """
-        W = self.W_enc
-        shrink = W.square().sum(-2, keepdim=True).clamp_min(1e-24).rsqrt()
+        W, shrink = self.W_enc, self._shrink()
         pre_acts = self._pre_acts(x)
         acts = self.select_batch(pre_acts)
         x_hat = (W @ (acts * shrink).transpose(-1, -2)).transpose(-1, -2)

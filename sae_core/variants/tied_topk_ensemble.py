@@ -8,10 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from sae_core.models import dead, matching
+from sae_core.models import dead, matching, sparse
 from sae_core.models.forms import InferenceForm
 from sae_core.models.registry import register_ensemble
 from sae_core.models.sae import SAE
+from sae_core.models.sparse import Passes
 from sae_core.variants.tied_topk import TiedTopK, TiedTopKConfig
 
 
@@ -40,7 +41,8 @@ class TiedTopKEnsemble(TiedTopK):
     def __init__(self, config: TiedTopKConfig) -> None:
         super().__init__(config)
         others = [nn.init.orthogonal_(torch.empty_like(self.W_enc)) for _ in range(1, config.members)]
-        self.W_enc = nn.Parameter(torch.stack([self.W_enc.detach(), *others]))
+        rows = torch.stack([self.W_enc.detach(), *others]).transpose(-1, -2).contiguous()
+        self.W_enc = nn.Parameter(rows.transpose(-1, -2))  # so laid out that a latent's weights lie together
         self.b_enc = nn.Parameter(torch.zeros(config.members, config.d_sae))
         # Parts of a training, not of the model.
         self.register_buffer("idle", torch.zeros(config.members, config.d_sae), persistent=False)
@@ -56,10 +58,30 @@ class TiedTopKEnsemble(TiedTopK):
         return x @ self.W_enc + self.b_enc.unsqueeze(-2)
 
     def losses(self, x: Tensor) -> dict[str, Tensor]:
-        shrink, acts, found = self._fast(x)
+        acts = x.new_zeros(0)
+        if self.by_pairs(x):
+            shrink, found = self._members_by_pairs(x)
+        else:
+            shrink, acts, found = self._fast(x)
         if self.config.consistency != "none":
             found["consistency"] = self.config.consistency_weight * self._warm() * self._consistency(shrink, acts)
         return found
+
+    def by_pairs(self, x: Tensor) -> bool:
+        """All but the consistency of codes, which compares dense ones."""
+        return super().by_pairs(x) and self.config.consistency != "representation"
+
+    def _members_by_pairs(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """1 / ‖W_enc[:, f]‖ and the losses of a batch, one member after the other."""
+        shrink = self._shrink()
+        found: dict[str, Tensor] = {}
+        rows, scales = self.W_enc.transpose(-1, -2).unbind(), shrink.squeeze(-2).unbind()
+        for idle, W, b, scale in zip(self.idle, rows, self.b_enc.unbind(), scales, strict=True):
+            how = Passes(self.pairs, relu=False, dead=self._told(idle, len(x)), aux_k=self._aux_k)
+            one = sparse.autoencode(x, W, b, None, how, scale)
+            for name, loss in {"mse": self.error(one.x_hat, x), **self._aux_of(one.e_hat, x - one.x_hat)}.items():
+                found[name] = found.get(name, 0) + loss
+        return shrink, found
 
     def _warm(self) -> float:
         t, T = int(self.step), self.config.consistency_warmup

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from sae_core.models.configs import KConfig
 from sae_core.models.forms import Selection
 from sae_core.models.registry import register
@@ -54,5 +52,6 @@ class TopK(Untied):
     def selection(self) -> Selection:
         return Selection("topk", relu=True, k=self.config.k)
 
-    def penalties(self, pre_acts: Tensor, acts: Tensor) -> dict[str, Tensor]:
-        return {"shrink": self.config.shrink / 2 * self.W_enc.pow(2).sum()}
+    @property
+    def decays(self) -> dict[str, float]:
+        return {"W_enc": self.config.shrink}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { argmax, clamp, decode, encode, classify, classifyLayer, magnitude, minus, opinion, pearson, picture, read } from "../../ui/live/arithmetic.js";
+import { argmax, clamp, decode, encode, classify, classifyLayer, magnitude, minus, most, opinion, pearson, picture, read } from "../../ui/live/arithmetic.js";
 import { f32, f64, layer, small } from "./models.js";
 
 const near = (a, b, by = 1e-12) => assert.ok(Math.abs(a - b) <= by, `${a} is not ${b}`);
@@ -31,6 +31,25 @@ test("all with a ReLU keeps what is over 0, threshold what is over its own", () 
   assert.deepEqual(encode(small({ select: "threshold", thresholds: f32(1.5, 1.5, 1.5) }), X), { index: [1], value: [2] });
   assert.deepEqual(encode(small({ select: "threshold", thresholds: f32(1, 2, -2) }), X).index, [0, 2]);
   assert.deepEqual(encode(small({ select: "threshold", thresholds: f32(1, 2, -2), relu: true }), X).index, [0]);
+});
+
+test("an encoder of two passes looks again at what is left over", () => {
+  // First: 1.5, 2, −1. z = (0, 2, 0) is written as (0, 2), which all see as (0, 2, −2): 1.5, 2 + 2 − 2, −1 + 2 = 1.5, 2, 1.
+  assert.deepEqual(encode(small({ k: 1, passes: 2 }), X), { index: [1], value: [2] });
+  assert.deepEqual(encode(small({ k: 3, passes: 2, relu: true }), X), { index: [1, 0], value: [2, 1.5] });
+  // Half a step: first = 0.5 · (1, 2, 0) + (0.5, 0, −1) = 1, 1, −1; z = (1, 0, 0) writes (1, 0), seen as half of (1, 0, 2):
+  // 1 + 1 − 0.5, 1, −1 − 1.
+  assert.deepEqual(encode(small({ k: 1, passes: 2, step: 0.5 }), X), { index: [0], value: [1.5] });
+});
+
+test("a pursuit adds one after the other", () => {
+  // First: 1.5, 2, −1: latent 1 with 2, which writes (0, 2), seen as (0, 2, −2). Left: 1.5, 0, 1: latent 0 with 1.5, which
+  // writes (1.5, 0), seen as (1.5, 0, 3). Left: 0, 0, −2.
+  assert.deepEqual(encode(small({ k: 1, passes: 2, pursuit: true }), X), { index: [1, 0], value: [2, 1.5] });
+  assert.deepEqual(encode(small({ k: 1, passes: 3, pursuit: true, relu: true }), X), { index: [1, 0], value: [2, 1.5] });
+  assert.equal(most(small({ k: 1, passes: 3, pursuit: true })), 3);
+  assert.equal(most(small({ k: 2, passes: 3 })), 2);
+  assert.equal(most(small({ select: "all" })), 0);
 });
 
 test("decode sums the rows and the bias", () => {

@@ -15,7 +15,7 @@ export const f64 = (...numbers) => Float64Array.from(numbers);
  */
 export function small(changes = {}) {
   return {
-    id: "small", d_in: 2, d_sae: 3, n: 3, select: "topk", k: 2, thresholds: null, relu: false, reader: null, painter: null, parts: null,
+    id: "small", d_in: 2, d_sae: 3, n: 3, select: "topk", k: 2, thresholds: null, relu: false, passes: 1, step: 1, pursuit: false, reader: null, painter: null, parts: null,
     W: f32(1, 0, 2, 0, 1, -1), b: f32(0.5, 0, -1), D: f32(1, 0, 0, 1, 0.5, 0.5), c: f32(0.25, 0), ...changes,
   };
 }

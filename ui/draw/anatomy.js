@@ -1,6 +1,6 @@
 /** The reconstruction as a sum: the bias and one term for each active feature, as tiles that can be taken out. */
 
-import { argmax, clamp, decode, magnitude, minus, pearson, picture, place } from "../live/arithmetic.js";
+import { argmax, clamp, decode, magnitude, minus, most, pearson, picture, place } from "../live/arithmetic.js";
 import { find, keepKeys, steady, uncover, write } from "../live/dom.js";
 import { drawTile, fit, paint, paintOver, paintTerms, sideOf } from "../live/paint.js";
 import { biasPicture, peaks, rowPictures } from "../live/rows.js";
@@ -149,7 +149,7 @@ export function anatomy(root, refresh, open) {
     const n = tiles(), fits = Math.max(1, Math.floor(width / TILE.width)), { model } = of;
     if (fits !== columns) { columns = fits; cells.style.gridTemplateColumns = `repeat(${columns}, ${TILE.width}px)`; }
     // Room for all that can be active, or were, so that the page below does not jump while somebody draws.
-    room = Math.max(room, n, lead() + (model.select === "topk" ? model.k : 0));
+    room = Math.max(room, n, lead() + most(model));
     const high = Math.max(1, Math.ceil(room / columns)) * TILE.high;
     const context = fit(canvas, columns * TILE.width, high), strongest = magnitude(code.value);
     context.clearRect(0, 0, columns * TILE.width, high);

@@ -1,7 +1,8 @@
 /**
  * What a model makes of a picture: float64 sums over float32 numbers, the same formula as sae_core's InferenceForm.
  *
- *     codes = select(h @ W + b),   h_hat = codes @ D + c
+ *     first = step · h @ W + b,   z = select(first),   passes − 1 times z = select(z + first − step · (z @ D) @ W)
+ *     codes = z,   h_hat = codes @ D + c
  *
  * where h is the picture x itself or a hidden layer of a classifier, which the model's reader makes of x; its painter
  * makes a picture of h or h_hat. The functions are named as the methods of SAE: read, encode, decode, picture.
@@ -27,6 +28,9 @@
  * @property {number} k so many, by "topk"
  * @property {Float32Array | null} thresholds [n] those over theirs, by "threshold"; else null
  * @property {boolean} relu whether negative ones are not kept
+ * @property {number} passes how often the encoder looks
+ * @property {number} step how much of what it sees it adds to the code
+ * @property {boolean} pursuit whether each pass adds what it selects to the code of those before
  * @property {Layer | null} reader makes h of a picture; null: h is the picture
  * @property {Layer | null} painter makes a picture of h
  * @property {Float32Array} W [d_in × n]
@@ -131,6 +135,54 @@ const SELECT = {
   },
 };
 
+/** Places where something is selected of pre, which is not 0. @param {Model} model @param {Float64Array} pre */
+const kept = (model, pre) => SELECT[model.select](pre, model).filter((f) => pre[f] > 0 || (pre[f] < 0 && !model.relu));
+
+/** How many latents can be active at once, where that is said; else 0. @param {Model} model */
+export const most = ({ select, k, passes, pursuit }) => (select === "topk" ? k * (pursuit ? passes : 1) : 0);
+
+/** What a feature's own activation takes from what all see: rows of D @ W, kept as they are needed. */
+/** @type {WeakMap<Model, Map<number, Float64Array>>} */
+const seenOf = new WeakMap();
+/** @param {Model} model @param {number} at */
+function rowSeen(model, at) {
+  const rows = seenOf.get(model) ?? new Map(), row = rows.get(at) ?? new Float64Array(model.n);
+  seenOf.set(model, rows);
+  if (!rows.has(at)) for (let i = 0; i < model.d_in; i++) addRow(row, model.D[at * model.d_in + i], model.W, i);
+  rows.set(at, row);
+  return row;
+}
+
+/**
+ * Look again, passes − 1 times, at what the code so far leaves over.
+ * @param {Model} model
+ * @param {Float64Array} first what the first pass selected from
+ * @returns {{ z: Float64Array, index: number[] }} the code, dense, and where it is not 0
+ */
+function lookAgain(model, first) {
+  const { n, d_in, passes, step, pursuit, W, D } = model, z = new Float64Array(n);
+  let index = kept(model, first);
+  for (const f of index) z[f] = first[f];
+  const left = first.slice(); // of a pursuit: less what was added
+  let added = index;
+  for (let pass = 1; pass < passes; pass++) {
+    if (pursuit) {
+      const now = added.map((f) => -step * left[f]);
+      added.forEach((f, j) => addRow(left, now[j], rowSeen(model, f), 0));
+      added = kept(model, left);
+      for (const f of added) z[f] += left[f];
+      continue;
+    }
+    const written = new Float64Array(d_in), pre = first.slice();
+    for (const f of index) addRow(written, z[f], D, f);
+    for (let i = 0; i < d_in; i++) addRow(pre, -step * written[i], W, i);
+    for (const f of index) { pre[f] += z[f]; z[f] = 0; }
+    index = kept(model, pre);
+    for (const f of index) z[f] = pre[f];
+  }
+  return { z, index: pursuit ? Array.from(z.keys()).filter((f) => z[f] !== 0) : index };
+}
+
 /**
  * The code of h [d_in], the largest magnitude first.
  * @param {Model} model
@@ -138,10 +190,10 @@ const SELECT = {
  * @returns {Code}
  */
 export function encode(model, h) {
-  const { relu, parts } = model, pre = affine(h, model.W, model.b);
-  const index = SELECT[model.select](pre, model).filter((f) => pre[f] > 0 || (pre[f] < 0 && !relu));
-  index.sort((p, q) => Math.abs(pre[q]) - Math.abs(pre[p]) || p - q);
-  return { index: parts ? index.map((f) => parts.names[f]) : index, value: index.map((f) => pre[f]) };
+  const { passes, step, parts } = model, first = affine(step === 1 ? h : h.map((v) => step * v), model.W, model.b);
+  const { z, index } = passes > 1 ? lookAgain(model, first) : { z: first, index: kept(model, first) };
+  index.sort((p, q) => Math.abs(z[q]) - Math.abs(z[p]) || p - q);
+  return { index: parts ? index.map((f) => parts.names[f]) : index, value: index.map((f) => z[f]) };
 }
 
 /**

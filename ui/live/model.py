@@ -49,6 +49,9 @@ def pack(form: InferenceForm, model_id: str, shown: bool = True, **more: Any) ->
         "select": form.select.by,
         "k": form.select.k,
         "relu": form.select.relu,
+        "passes": form.passes,
+        "step": form.step,
+        "pursuit": form.pursuit,
         **{name: _described(layer) for name, layer in layers.items()},
         **more,
     }
@@ -129,7 +132,8 @@ def part(model: models.Model, features: list[int], answer: dict[str, Any] | None
 
 
 def _wanted(model: models.Model, want: dict[str, Any]) -> list[int]:
-    """The features that a picture {"x": base64 of its float32 pixels} activates, and {"features": those asked for}."""
+    """The features that a picture {"x": base64 of its float32 pixels} activates, in any pass of the encoder, and
+    {"features": those asked for}."""
     import torch
 
     x = np.frombuffer(base64.b64decode(want["x"], validate=True), np.float32)
@@ -140,5 +144,5 @@ def _wanted(model: models.Model, want: dict[str, Any]) -> list[int]:
         raise ValueError(f"{model.name} has the features 0 to {d_sae - 1}")
     sae = model.sae
     with torch.no_grad():
-        acts = sae.encode(sae.read(torch.tensor(x)[None]))[0]
-    return sorted({*features, *torch.nonzero(acts)[:, 0].tolist()})
+        active = [torch.nonzero(acts[0])[:, 0].tolist() for acts in sae.codes(sae.read(torch.tensor(x)[None]))]
+    return sorted({*features, *(f for some in active for f in some)})
