@@ -24,8 +24,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("tied_topk", {"members": 3, "match_every": 2}),
     ("iterated_topk", {"passes": 1}),
     ("iterated_topk", {"passes": 3}),
-    ("iterated_topk", {"passes": 3, "tied": False}),
-    ("iterated_topk", {"passes": 4, "step": 0.7, "tied": False}),
+    ("iterated_topk", {"passes": 3, "tied": True}),
+    ("iterated_topk", {"passes": 4, "step": 0.7}),
 ]
 
 

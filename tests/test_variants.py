@@ -537,7 +537,7 @@ def test_consistency_warms_up_as_half_a_cosine() -> None:
     found = []
     for _ in range(103):
         found.append(float(sae.losses(x)["consistency"].detach()))
-        sae.after_step()
+        sae.after_step(1, 1e-3)
     full = found[100]
     assert found[0] == 0 and found[50] == pytest.approx(full / 2, rel=1e-4) and found[102] == pytest.approx(full)
     assert found[25] == pytest.approx(full * 0.5 * (1 + math.cos(math.pi * 0.75)), rel=1e-4)

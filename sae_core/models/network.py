@@ -60,8 +60,9 @@ class Network(nn.Module):
     def start(self, x: Tensor) -> None:
         """Once before training, with all that it will read, on the device."""
 
-    def after_step(self) -> None:
-        """After each optimiser step (for example: decoder rows back to unit norm)."""
+    def after_step(self, step: int, lr: float) -> None:
+        """After each optimiser step, of which `step` are done, at that learning rate (for example: decoder rows back to
+        unit norm)."""
 
     @property
     def dead(self) -> Tensor:

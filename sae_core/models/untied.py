@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sae_core.models.configs import SAEConfig
+from sae_core.models.rows import normalise_rows
 from sae_core.models.sae import SAE
 
 
@@ -33,12 +34,5 @@ class Untied(SAE):
         self.W_dec.copy_(nn.functional.normalize(self.W_dec * x.std(0, correction=0), dim=-1))
         self.W_enc.copy_(self.W_dec.t())
 
-    def after_step(self) -> None:
+    def after_step(self, step: int, lr: float) -> None:
         normalise_rows(self.W_dec)
-
-
-@torch.no_grad()
-def normalise_rows(rows: Tensor, at_once: int = 512) -> None:
-    """Bring the rows of a matrix to unit length, in place; some at once, which then stay in the processor's cache."""
-    for part in rows.split(at_once):
-        part.mul_(part.square().sum(-1, keepdim=True).clamp_min(1e-24).rsqrt())

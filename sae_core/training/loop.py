@@ -29,6 +29,12 @@ class TrainOptions:
     epochs: int = option(5, "passes over the training images", low=1, high=10_000)
     batch_size: int = option(128, "images a step", low=1, high=1_000_000)
     lr: float = option(1e-3, "Adam's learning rate at its height", low=1e-8, high=1.0)
+    beta2: float = option(
+        0.999,
+        "how slowly Adam forgets the size of a gradient: a smaller one lets rare latents learn",
+        low=0.0,
+        high=0.99999,
+    )
     warmup: float = option(0.0, "share of the steps over which lr rises from 0", low=0.0, high=1.0)
     decay_from: float = option(
         1.0, "share of the steps after which lr falls linearly to 0; 1 for never", low=0.0, high=1.0
@@ -124,7 +130,7 @@ class Training(Iterator[TrainLog]):
         for name, rows in self._rows.items():
             by_decay.setdefault(model.decays.get(name, 0.0), []).append(rows)
         groups = [{"params": rows, "weight_decay": decay} for decay, rows in by_decay.items()]
-        self.optimizer = torch.optim.Adam(groups, lr=opts.lr, fused=fused)
+        self.optimizer = torch.optim.Adam(groups, lr=opts.lr, betas=(0.9, opts.beta2), fused=fused)
 
     def __next__(self) -> TrainLog:
         if self.step >= self.steps:
@@ -197,8 +203,8 @@ class Training(Iterator[TrainLog]):
         for name, p in self.model.named_parameters():
             self._rows[name].grad = p.grad if p is self._rows[name] or p.grad is None else p.grad.mT
         self.optimizer.step()
-        self.model.after_step()
         self.step += 1
+        self.model.after_step(self.step, self.optimizer.param_groups[0]["lr"])
         return losses
 
     def _revive(self) -> int:

@@ -60,6 +60,6 @@ class ReluL1(Untied):
     def penalties(self, pre_acts: Tensor, acts: Tensor) -> dict[str, Tensor]:
         return {"l1": self.config.l1_coefficient * acts.sum(-1).mean()}
 
-    def after_step(self) -> None:
+    def after_step(self, step: int, lr: float) -> None:
         if self.config.unit_norm:
-            super().after_step()
+            super().after_step(step, lr)

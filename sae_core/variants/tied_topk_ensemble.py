@@ -96,7 +96,7 @@ class TiedTopKEnsemble(TiedTopK):
             self.partner.copy_(matching.partners((self.W_enc * shrink).detach(), how))
         return 1 - matching.agreement(self.W_enc, shrink, self.partner, how == matching.MATCHING)
 
-    def after_step(self) -> None:
+    def after_step(self, step: int, lr: float) -> None:
         self.step += 1
 
     def _of_dead(self, pre_acts: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
