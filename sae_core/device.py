@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
 DEVICES = ("auto", "cpu", "cuda")
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "tf32", "bfloat16")
 
 
 def resolve(name: str = "auto") -> torch.device:
@@ -23,8 +24,21 @@ def autocast(device: torch.device, precision: str = "auto") -> AbstractContextMa
     """Mixed precision for a training step.
 
     "auto": bfloat16 products on CUDA (its exponent is float32's: no loss scaling), plain float32 on a CPU.
-    "bfloat16" uses it on a CPU too, which pays only on processors that have it.
+    "bfloat16" uses it on a CPU too, which pays only on processors that have it. "tf32" rounds what a product reads on
+    CUDA to 10 bits behind the point; a CPU does not know it.
     """
+    if precision == "tf32":
+        return _tf32()
     if precision == "bfloat16" or (precision == "auto" and device.type == "cuda"):
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
+
+
+@contextmanager
+def _tf32() -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

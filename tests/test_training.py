@@ -188,7 +188,7 @@ def test_nothing_or_wrong_images_are_refused() -> None:
         ({"lr": float("nan")}, "lr must be a finite number"),
         ({"lr": -1.0}, "lr must be at least"),
         ({"warmup": 1.5}, "warmup must be at most 1"),
-        ({"precision": "float8"}, "precision must be one of auto, float32, bfloat16"),
+        ({"precision": "float8"}, "precision must be one of auto, float32, tf32, bfloat16"),
         ({"seed": "1"}, "seed must be int"),
     ],
 )

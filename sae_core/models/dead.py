@@ -15,7 +15,7 @@ from sae_core.models.codes import keep_topk
 def watch(idle: Tensor, acts: Tensor) -> None:
     """Count in idle [.., d_sae], in place, for how many images each latent has not been active; acts [.., B, d_sae]."""
     idle += acts.shape[-2]
-    idle[(acts != 0).any(-2)] = 0
+    idle.masked_fill_((acts != 0).any(-2), 0)
 
 
 @torch.no_grad()

@@ -22,6 +22,8 @@ class Network(nn.Module):
     """the training options that suit it, where they differ from `TrainOptions`"""
     recipe_few: ClassVar[dict[str, Any]] = {}
     """what of it is another with fewer than FEW_IMAGES training images"""
+    replayable: ClassVar[bool] = True
+    """whether a training step needs nothing of the CPU but its launch: on a GPU it is then recorded and replayed"""
     revival: str = "none"
     """how dead latents come back in the training that is going on: none | reinit | aux"""
 

@@ -41,8 +41,8 @@ def smooth_rows(rows: Tensor, side: int, by: float) -> None:
     row[p] ← row[p] + by · Σ over the neighbours q of p, two to four, of (row[q] − row[p])
     ```
 
-    That is a step of gradient descent on by / 2 · Σ over neighbouring pixels of (row[p] − row[q])²: it takes from noise,
-    whose neighbours differ, and leaves a stroke nearly as it is. A row's sum stays; stable for by < 1/4.
+    That is a step of gradient descent on by / 2 · Σ over neighbouring pixels of (row[p] − row[q])²: it takes from
+    noise, whose neighbours differ, and leaves a stroke nearly as it is. A row's sum stays; stable for by < 1/4.
     """
     for part in rows.split(_AT_ONCE):
         picture = part.view(-1, side, side)

@@ -280,6 +280,9 @@ class SAE(Network):
     def aux_loss(self, pre_acts: Tensor, residual: Tensor) -> dict[str, Tensor]:
         """Where it was chosen, the loss by which the strongest dead latents are to explain the residual [B, d_in]."""
         e_hat, which = pre_acts[:0], self.dead
+        if pre_acts.is_cuda and self._aux_k:  # without asking the device how many are dead
+            e_hat = dead.explained(*self._among_all(pre_acts, which), self._aux_k)
+            return {name: loss * which.any() for name, loss in self._aux_of(e_hat, residual).items()}
         if self._aux_k and which.any():
             e_hat = dead.explained(*self._of_dead(pre_acts, which), self._aux_k)
         return self._aux_of(e_hat, residual)
@@ -287,6 +290,10 @@ class SAE(Network):
     def _of_dead(self, pre_acts: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         """The dead latents' pre_acts and decoder rows."""
         return pre_acts[:, which], self.W_dec[which]
+
+    def _among_all(self, pre_acts: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """The same with all latents, of which those that are not dead have −∞."""
+        return pre_acts.masked_fill(~which.unsqueeze(-2), -torch.inf), self.W_dec
 
     @torch.no_grad()
     def revive(self, x: Tensor, generator: torch.Generator) -> Tensor:

@@ -16,6 +16,7 @@ from sae_core import options
 from sae_core.models.network import Network
 from sae_core.options import option
 from sae_core.pictures.scramble import scramble
+from sae_core.training.replay import Replay
 
 REVIVAL = ("none", "reinit", "aux")
 _LOOKED_AT = 4096
@@ -124,13 +125,15 @@ class Training(Iterator[TrainLog]):
         model.start(read)
         model.train()
         self._dead = model.dead
-        fused = x.device.type in ("cpu", "cuda")
+        fused, cuda = x.device.type in ("cpu", "cuda"), x.device.type == "cuda"
         self._rows = {name: _contiguous(p) for name, p in model.named_parameters()}
         by_decay: dict[float, list[Tensor]] = {}
         for name, rows in self._rows.items():
             by_decay.setdefault(model.decays.get(name, 0.0), []).append(rows)
         groups = [{"params": rows, "weight_decay": decay} for decay, rows in by_decay.items()]
-        self.optimizer = torch.optim.Adam(groups, lr=opts.lr, betas=(0.9, opts.beta2), fused=fused)
+        lr = torch.tensor(opts.lr, device=x.device) if cuda else opts.lr  # on the device: what is replayed reads it
+        self.optimizer = torch.optim.Adam(groups, lr=lr, betas=(0.9, opts.beta2), fused=fused, capturable=cuda)
+        self._replay = self._recorded()
 
     def __next__(self) -> TrainLog:
         if self.step >= self.steps:
@@ -144,7 +147,7 @@ class Training(Iterator[TrainLog]):
             index = self._batch(self.step)
             losses = self._update(index)
             for name, loss in losses.items():
-                sums[name] = sums.get(name, torch.zeros_like(loss)) + loss.detach()
+                sums[name] = sums.get(name, torch.zeros_like(loss)) + loss
             images += len(index)
             started_anew += self._revive()
             if self.step % self.log_every == 0 or self.step % self.per_epoch == 0:
@@ -171,14 +174,15 @@ class Training(Iterator[TrainLog]):
         epoch, at = divmod(step, self.per_epoch)
         if self._epoch != epoch:
             generator = torch.Generator().manual_seed(self.opts.seed + 1_000_003 * epoch)
-            self._order, self._epoch = torch.randperm(self.accesses, generator=generator), epoch
+            order = torch.randperm(self.accesses, generator=generator)  # the CPU's: the same for every device
+            self._order, self._epoch = order.to(self.x.device), epoch
         return self._order[at * self.opts.batch_size : (at + 1) * self.opts.batch_size]
 
     @torch.no_grad()
     def _pictures(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         """The pictures of a batch and their classes: an index from N on is the scrambled copy of image index − N."""
-        n, device = len(self.x), self.x.device
-        index, late = (index % n).to(device), (index >= n).to(device)
+        n = len(self.x)
+        index, late = index % n, index >= n
         x = self.x[index]
         labels = None if self.labels is None else self.labels[index]
         if self.opts.scrambled:
@@ -191,8 +195,24 @@ class Training(Iterator[TrainLog]):
         return torch.Generator().manual_seed((self.opts.seed * 1_000_003 + step) % 2**63)
 
     def _update(self, index: Tensor) -> dict[str, Tensor]:
+        lr = self.opts.lr_at(self.step, self.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.opts.lr_at(self.step, self.steps)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        losses = self._learn(index) if self._replay is None else self._replay(index)
+        self.step += 1
+        self.model.after_step(self.step, lr)
+        return losses
+
+    def _recorded(self) -> Replay | None:
+        """Where a step can be recorded: on a GPU, if neither the model nor the images need the CPU for it."""
+        can = self.x.device.type == "cuda" and self.model.replayable and not self.opts.scrambled
+        return Replay(self._learn) if can else None
+
+    def _learn(self, index: Tensor) -> dict[str, Tensor]:
+        """Losses and gradients of a batch, and what the optimiser makes of them."""
         self.model.zero_grad(set_to_none=True)
         x, labels = self._pictures(index)
         with torch.no_grad():
@@ -203,9 +223,7 @@ class Training(Iterator[TrainLog]):
         for name, p in self.model.named_parameters():
             self._rows[name].grad = p.grad if p is self._rows[name] or p.grad is None else p.grad.mT
         self.optimizer.step()
-        self.step += 1
-        self.model.after_step(self.step, self.optimizer.param_groups[0]["lr"])
-        return losses
+        return {name: loss.detach() for name, loss in losses.items()}
 
     def _revive(self) -> int:
         """Start dead latents anew where that was chosen and is due; in the last tenth they could not settle."""
@@ -264,6 +282,7 @@ class Training(Iterator[TrainLog]):
                 if step and (t := state[f"adam.{name}.{key}"]) is not None
             }
         self.step = step
+        self._replay = self._recorded()  # what was recorded knows the tensors of before
 
     def _moments(self, name: str, p: Tensor) -> dict[str, Tensor]:
         """Adam's memory of a weight, in the weight's shape."""

@@ -35,6 +35,7 @@ class TiedTopKEnsemble(TiedTopK):
     Source: documents 000–002.
     """
 
+    replayable = False  # it asks for the step, to look for partners at some of them
     step: Tensor
     partner: Tensor
 
@@ -100,8 +101,8 @@ class TiedTopKEnsemble(TiedTopK):
         self.step += 1
 
     def _of_dead(self, pre_acts: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """Each member has its own dead ones, and not equally many: the others' pre_acts are −∞."""
-        return pre_acts.masked_fill(~which.unsqueeze(-2), -torch.inf), self.W_dec
+        """Each member has its own dead ones, and not equally many."""
+        return self._among_all(pre_acts, which)
 
     def _start_anew(self, which: Tensor, residual: Tensor, generator: torch.Generator) -> None:
         for i in range(self.config.members):
