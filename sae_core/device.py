@@ -23,13 +23,13 @@ def resolve(name: str = "auto") -> torch.device:
 def autocast(device: torch.device, precision: str = "auto") -> AbstractContextManager[object]:
     """Mixed precision for a training step.
 
-    "auto": bfloat16 products on CUDA (its exponent is float32's: no loss scaling), plain float32 on a CPU.
-    "bfloat16" uses it on a CPU too, which pays only on processors that have it. "tf32" rounds what a product reads on
-    CUDA to 10 bits behind the point; a CPU does not know it.
+    "tf32": float32 whose products on CUDA round what they read to 10 bits behind the point; a CPU does not know it.
+    "auto" is this: "float32" on a CPU. "bfloat16" has products of 7 bits (its exponent is float32's: no loss scaling);
+    on a CPU it pays only where the processor has them.
     """
-    if precision == "tf32":
+    if precision in ("auto", "tf32"):
         return _tf32()
-    if precision == "bfloat16" or (precision == "auto" and device.type == "cuda"):
+    if precision == "bfloat16":
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return nullcontext()
 

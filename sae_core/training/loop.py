@@ -46,7 +46,7 @@ class TrainOptions:
     )
     revival: str = option("none", "how dead latents come back: started anew, or by an auxiliary loss", choices=REVIVAL)
     revive_every: int = option(300, "steps between two times that dead latents are started anew", low=1)
-    precision: str = option("auto", "auto: mixed on CUDA, float32 on a CPU", choices=devices.PRECISIONS)
+    precision: str = option("auto", "auto: TF32 products on CUDA, float32 on a CPU", choices=devices.PRECISIONS)
 
     def __post_init__(self) -> None:
         options.check(self)
