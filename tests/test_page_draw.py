@@ -61,7 +61,7 @@ def test_a_drawing_is_prepared_by_python_and_chosen() -> None:
     assert ref.startswith("px-")
     x = prepare(picture / 255)
     assert np.array_equal(reference.find_picture(ref).x, x)
-    sae = load("topk-1024-k50")
+    sae = load(state.DEFAULT_MODEL)
     batch = torch.from_numpy(x)[None]
     shown = next(m for m in at.metric if m.label == "Pearson")
     assert shown.value == f"{float(pearson(batch, sae(batch).x_hat)[0]):.4f}"
@@ -191,8 +191,10 @@ def question(**want: Any) -> dict[str, Any]:
 def test_a_question_for_parts_of_a_model_is_answered_with_what_the_picture_needs() -> None:
     model = models.listed()[0][state.DEFAULT_MODEL]
     x = torch.tensor(reference.find_picture("digits-test-3").x)[None]
-    active = set(model.sae.encode(x)[0].nonzero()[:, 0].tolist())
-    other = next(f for f in range(1024) if f not in active)
+    after = [set(acts[0].nonzero()[:, 0].tolist()) for acts in model.sae.codes(x)]
+    assert after[0] - after[-1], "what only an earlier pass kept is needed too"
+    active = set().union(*after)
+    other = next(f for f in range(512) if f not in active)
     assert _wanted(model, question(features=[other])) == sorted(active | {other})
 
 

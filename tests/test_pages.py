@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from sae_core.steering.recipes import Recipe, to_json
-from ui.base import words
+from ui.base import state, words
 
 pytestmark = pytest.mark.without_mnist
 ROOT = Path(__file__).parent.parent
@@ -66,7 +66,7 @@ def test_a_hostile_address_is_explained(page: str, query: dict[str, str]) -> Non
     for key, what in (("model", "model"), ("data", "data set")):
         if key in query:
             assert any(f"There is no {what} {query[key]!r} here; this is" in w.value for w in at.warning)
-    assert at.session_state["chosen_model"] == "topk-1024-k50"
+    assert at.session_state["chosen_model"] == state.DEFAULT_MODEL
 
 
 IMAGE = "![x](http://evil.example/x.png)"
@@ -122,7 +122,7 @@ def test_a_damaged_model_is_left_out_and_named(monkeypatch: pytest.MonkeyPatch, 
     at = open_page("app.py")
     assert not at.exception
     assert any("broken" in w.value and "cfg.json" in w.value for w in at.warning)
-    assert at.session_state["chosen_model"] == "topk-1024-k50"
+    assert at.session_state["chosen_model"] == state.DEFAULT_MODEL
 
 
 @pytest.mark.case(15)

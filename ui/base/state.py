@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sae_core.measure.features import FeatureStats
 
 
-DEFAULT_MODEL = "topk-1024-k50"
+DEFAULT_MODEL = "strokes-512-k20"
 EXAMPLE = 11
 """index of the image with which Draw and Steer open"""
 
