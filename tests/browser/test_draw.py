@@ -75,7 +75,7 @@ def clear(page: Page) -> None:
 
 @pytest.mark.case(3)
 def test_a_dot_in_a_corner_moves_nothing_and_is_said(page: Page, app: str) -> None:
-    page.goto(f"{app}/Draw")
+    page.goto(f"{app}/Draw?model=topk-1024-k50")
     ready(page)
     clear(page)
     stroke(page, *SEVEN)
@@ -90,7 +90,7 @@ def test_a_dot_in_a_corner_moves_nothing_and_is_said(page: Page, app: str) -> No
 
 
 def test_draw_a_seven(page: Page, app: str) -> None:
-    page.goto(f"{app}/Draw")
+    page.goto(f"{app}/Draw?model=topk-1024-k50")
     ready(page)
     clear(page)
     stroke(page, *SEVEN, release=False)
@@ -110,7 +110,7 @@ def test_draw_a_seven(page: Page, app: str) -> None:
 
 
 def test_the_pad_keeps_its_strokes_on_a_page_switch(page: Page, app: str) -> None:
-    page.goto(f"{app}/Draw")
+    page.goto(f"{app}/Draw?model=topk-1024-k50")
     ready(page)
     clear(page)
     stroke(page, *SEVEN)
@@ -132,7 +132,7 @@ def test_the_pad_keeps_its_strokes_on_a_page_switch(page: Page, app: str) -> Non
 
 
 def test_back_and_forward_between_two_drawings(page: Page, app: str) -> None:
-    page.goto(f"{app}/Draw")
+    page.goto(f"{app}/Draw?model=topk-1024-k50")
     ready(page)
     clear(page)
     stroke(page, *SEVEN)
@@ -147,7 +147,7 @@ def test_back_and_forward_between_two_drawings(page: Page, app: str) -> None:
 
 
 def test_undo_eraser_and_clear(page: Page, app: str) -> None:
-    page.goto(f"{app}/Draw")
+    page.goto(f"{app}/Draw?model=topk-1024-k50")
     ready(page)
     clear(page)
     blank = page.get_by_test_id("pad").evaluate("c => c.toDataURL()")
@@ -165,7 +165,7 @@ def test_undo_eraser_and_clear(page: Page, app: str) -> None:
 
 
 def test_a_tap_is_a_dot_and_the_eraser_takes_all_of_it(page: Page, app: str) -> None:
-    page.goto(f"{app}/Draw")
+    page.goto(f"{app}/Draw?model=topk-1024-k50")
     ready(page)
     clear(page)
     blank = page.get_by_test_id("pad").evaluate("c => c.toDataURL()")
@@ -178,7 +178,7 @@ def test_a_tap_is_a_dot_and_the_eraser_takes_all_of_it(page: Page, app: str) -> 
 
 
 def test_the_pad_works_by_keyboard(page: Page, app: str) -> None:
-    page.goto(f"{app}/Draw")
+    page.goto(f"{app}/Draw?model=topk-1024-k50")
     ready(page)
     clear(page)
     page.get_by_test_id("pad").focus()
@@ -196,7 +196,7 @@ def test_the_pad_works_by_keyboard(page: Page, app: str) -> None:
 
 def test_touch(phone: Page, app: str) -> None:
     page = phone
-    page.goto(f"{app}/Draw")
+    page.goto(f"{app}/Draw?model=topk-1024-k50")
     ready(page)
     clear(page)
     pad = page.get_by_test_id("pad")
@@ -244,7 +244,7 @@ def test_browser_and_python_agree_on_real_images(page: Page, app: str, mnist_dir
 
 
 def test_an_empty_pad_invites_to_draw(page: Page, app: str) -> None:
-    page.goto(f"{app}/Draw?data=digits&image=digits-test-11")
+    page.goto(f"{app}/Draw?model=topk-1024-k50&data=digits&image=digits-test-11")
     ready(page)
     expect(page.get_by_test_id("invite")).to_be_hidden()
     clear(page)
@@ -256,7 +256,7 @@ def test_an_empty_pad_invites_to_draw(page: Page, app: str) -> None:
 
 
 def test_a_row_of_tiles_is_in_sight_and_stays_where_it_is(page: Page, app: str) -> None:
-    page.goto(f"{app}/Draw?data=digits&image=digits-test-11")
+    page.goto(f"{app}/Draw?model=topk-1024-k50&data=digits&image=digits-test-11")
     ready(page)
     settled(page)
     tile = page.get_by_test_id("tile").first
@@ -275,7 +275,7 @@ def test_nothing_overflows_on_a_phone(phone: Page, app: str) -> None:
     page = phone
     for width in (400, 360):
         page.set_viewport_size({"width": width, "height": 800})
-        page.goto(f"{app}/Draw?data=digits&image=digits-test-11")
+        page.goto(f"{app}/Draw?model=topk-1024-k50&data=digits&image=digits-test-11")
         ready(page)
         settled(page)
         page.get_by_text("Download", exact=True).click()

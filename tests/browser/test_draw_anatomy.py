@@ -51,7 +51,7 @@ def shares(page: Page, of: str) -> np.ndarray:
     return np.array([float(bar.get_attribute("data-p") or "nan") for bar in bars.all()])
 
 
-def opened(page: Page, app: str, model: str = state.DEFAULT_MODEL) -> None:
+def opened(page: Page, app: str, model: str = "topk-1024-k50") -> None:
     page.goto(f"{app}/Draw?model={model}&data=digits&image={IMAGE}")
     ready(page)
     page.wait_for_function(f"() => {STATE}.frames?.length > 1")
@@ -69,7 +69,7 @@ def python_says(model: str) -> np.ndarray:
     return probabilities(choice, classifier)
 
 
-@pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
+@pytest.mark.parametrize("model", ["topk-1024-k50", HIDDEN])
 def test_the_classifier_says_the_same_here_and_there(page: Page, app: str, model: str) -> None:
     opened(page, app, model)
     mine = python_says(model)
@@ -91,7 +91,7 @@ def test_the_bars_follow_within_the_stroke(page: Page, app: str) -> None:
     page.mouse.up()
 
 
-@pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
+@pytest.mark.parametrize("model", ["topk-1024-k50", HIDDEN])
 def test_the_terms_add_up_to_the_reconstruction(page: Page, app: str, model: str) -> None:
     opened(page, app, model)
     n = int(told(page, "total"))
@@ -132,7 +132,7 @@ def test_the_terms_add_up_to_the_reconstruction(page: Page, app: str, model: str
     expect(root).to_have_attribute("data-terms", str(n), timeout=30_000)
 
 
-@pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
+@pytest.mark.parametrize("model", ["topk-1024-k50", HIDDEN])
 def test_the_bias_is_a_term_too(page: Page, app: str, model: str) -> None:
     opened(page, app, model)
     sae, bias, root = load(model), page.get_by_test_id("bias"), page.locator(DRAW)
@@ -229,7 +229,7 @@ def test_tiles_under_a_thumb(phone: Page, app: str) -> None:
     expect(page).to_have_url(re.compile(rf"/Features\?.*feature={feature}\b"), timeout=20_000)
 
 
-@pytest.mark.parametrize("model", [state.DEFAULT_MODEL, HIDDEN])
+@pytest.mark.parametrize("model", ["topk-1024-k50", HIDDEN])
 def test_a_tile_shows_where_its_feature_looks(page: Page, app: str, model: str) -> None:
     opened(page, app, model)
     before = pixels(page, "input")
@@ -305,14 +305,14 @@ def test_downloads(page: Page, app: str) -> None:
     assert Image.open(io.BytesIO(taken("Drawing, PNG"))).size == (224, 224)
     picture = Image.open(io.BytesIO(taken("Input, PNG"))).convert("L")
     assert np.array_equal(np.asarray(picture).ravel(), levels)
-    code = load(state.DEFAULT_MODEL).sparse_code(torch.from_numpy(levels / np.float32(255))[None])
+    code = load("topk-1024-k50").sparse_code(torch.from_numpy(levels / np.float32(255))[None])
     mine = dict(zip(code.indices[0].tolist(), code.values[0].tolist(), strict=True))
     svg = ElementTree.fromstring(taken("Figure, SVG"))
     images = [e for e in svg.iter() if e.tag.endswith("image")]
     assert len(images) == 1 + 1 + 12 + 1 + 1  # input, bias, terms, rest, reconstruction
     assert all(e.attrib["href"].startswith("data:image/png;base64,") for e in images)
     words = " ".join(e.text or "" for e in svg.iter() if e.tag.endswith("text"))
-    for said in (state.DEFAULT_MODEL, "L0 50", "Pearson(x, x̂)", "12 terms", "38 terms", "adds ink"):
+    for said in ("topk-1024-k50", "L0 50", "Pearson(x, x̂)", "12 terms", "38 terms", "adds ink"):
         assert said in words, words
     text = taken("Code, JSON")
     assert text.count(b"\n") < 300
@@ -403,7 +403,7 @@ def test_what_is_dropped_becomes_what_an_upload_becomes(page: Page, app: str) ->
     noise = np.random.default_rng(0).normal(0, 0.01, seven.shape)
     photo = np.clip((light * (1 - 0.8 * (seven / 255)) + noise) * 255, 0, 255).astype(np.uint8)
     x = dropped(page, png(photo, "JPEG"), "image/jpeg")
-    sae = load(state.DEFAULT_MODEL)
+    sae = load("topk-1024-k50")
     both = np.stack([x, prepare_upload(png(photo, "JPEG"))])
     assert abs(both[0] - both[1]).mean() < 0.01 and abs(x - prepare(seven / 255)).mean() < 0.02
     first, second = ((row != 0).nonzero()[:, 0].tolist() for row in sae(torch.from_numpy(both)).acts)

@@ -17,7 +17,7 @@ PIXEL = "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 28, 
 
 
 def _open(page: Page, app: str, query: str = "") -> None:
-    page.goto(f"{app}/Features{query}")
+    page.goto(f"{app}/Features?model=topk-1024-k50{query.replace('?', '&')}")
     page.wait_for_selector(WALL, state="attached", timeout=60_000)
 
 
