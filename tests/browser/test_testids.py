@@ -22,7 +22,8 @@ def address(name: str) -> str:
         return ""
     if name == "Features":  # with a feature that some of these pictures activate: another one has no top images
         folder, _ = catalogue.find("topk-1024-k50")
-        return f"Features?model=topk-1024-k50&data=digits&feature={features.read(folder, 'digits', 'train').count.argmax()}"
+        often = features.read(folder, "digits", "train").count.argmax()
+        return f"Features?model=topk-1024-k50&data=digits&feature={often}"
     return f"{name}?data=digits&image=digits-test-3"
 
 
