@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from sae_core.datasets import default_data_dir
@@ -11,6 +12,16 @@ from sae_core.datasets import default_data_dir
 def place(text: str) -> Path:
     """A file or folder as it was typed: of `--out=~/x` no shell makes the home folder."""
     return Path(text).expanduser()
+
+
+def one_of_many() -> bool:
+    """Whether this process is one of several that torchrun started."""
+    return os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ
+
+
+def helps() -> bool:
+    """Whether it is, and not the first of them: then it writes and prints nothing."""
+    return one_of_many() and os.environ["RANK"] != "0"
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

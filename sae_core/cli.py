@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sae_core import files, train_command
-from sae_core.arguments import add_data_dir, add_device, add_json, add_progress, metrics_text, place
+from sae_core.arguments import add_data_dir, add_device, add_json, add_progress, helps, metrics_text, one_of_many, place
 from sae_core.datasets import (
     DataError,
     ImageSet,
@@ -41,15 +41,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *of, **more: print(f"note: {message}", file=sys.stderr)
-            return _run(args)
+            code = _run(args)
     finally:
         sys.stdout.flush()
+    if one_of_many():  # the ranks' threads may still hold a tensor, and would ask for an interpreter that is no more
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _run(args: argparse.Namespace) -> int:
     told = None
     try:
-        told = args.progress = ProgressFile(args.progress) if getattr(args, "progress", None) else None
+        asked = None if helps() else getattr(args, "progress", None)
+        told = args.progress = ProgressFile(asked) if asked else None
         result, text = args.run(args)
         if told:
             told.end("done")
@@ -67,7 +72,8 @@ def _run(args: argparse.Namespace) -> int:
         if told:
             told.end("failed", f"{type(e).__name__}: {e}")
         raise
-    print(json.dumps(plain(result), allow_nan=False) if args.json else text)
+    if not helps():
+        print(json.dumps(plain(result), allow_nan=False) if args.json else text)
     return 0
 
 

@@ -18,9 +18,10 @@ from sae_core.progress import Bars
 from sae_core.store import catalogue
 
 if TYPE_CHECKING:
+    from sae_core.models.alone import Alone
     from sae_core.models.network import Network
     from sae_core.training.loggers import Logger
-    from sae_core.training.loop import TrainLog
+    from sae_core.training.loop import TrainLog, TrainOptions
 
 
 def add_variants(parser: argparse.ArgumentParser) -> None:
@@ -56,20 +57,37 @@ def _chosen(args: argparse.Namespace, cls: type, defaults: dict[str, Any]) -> An
 
 def train(args: argparse.Namespace) -> tuple[Any, str]:
     from sae_core.models.configs import PIXELS
-    from sae_core.store.plan import Plan
-    from sae_core.store.train_or_load import fitting, train_or_load
-    from sae_core.training.loggers import logger, pictures
+    from sae_core.store.train_or_load import fitting, help_train
     from sae_core.training.loop import TrainOptions
+    from sae_core.training.ranks import joined
     from sae_core.variants import networks
 
-    cls = networks()[args.variant]
-    images = load_dataset(args.dataset, "train", args.data_dir)
-    reads = getattr(args, "reads", None) or PIXELS
-    from_images = fitting(cls, images)
-    if reads != PIXELS and args.variant != "generator":
-        from_images["d_in"] = catalogue.read(reads).config["d_hidden"]
-    config = _chosen(args, cls.Config, from_images)
-    opts = _chosen(args, TrainOptions, cls.recipe_for(len(images)))
+    with joined(args.device) as ranks:
+        cls = networks()[args.variant]
+        with ranks.apart():
+            images = load_dataset(args.dataset, "train", args.data_dir)
+        reads = getattr(args, "reads", None) or PIXELS
+        from_images = fitting(cls, images)
+        if reads != PIXELS and args.variant != "generator":
+            from_images["d_in"] = catalogue.read(reads).config["d_hidden"]
+        config = _chosen(args, cls.Config, from_images)
+        opts = _chosen(args, TrainOptions, cls.recipe_for(len(images)))
+        if not ranks.first:
+            help_train(args.variant, images, config, opts, out=args.out, device=args.device, ranks=ranks)
+            return None, ""
+        if ranks.size > 1:
+            print(f"{ranks.size} processes train together", file=sys.stderr)
+        return _train(args, images, config, opts, ranks)
+
+
+def _train(
+    args: argparse.Namespace, images: ImageSet, config: Any, opts: TrainOptions, ranks: Alone
+) -> tuple[Any, str]:
+    """What is said of the model that this gives, trained or found."""
+    from sae_core.store.plan import Plan
+    from sae_core.store.train_or_load import train_or_load
+    from sae_core.training.loggers import logger, pictures
+
     measure, describe = _measured(images, args.data_dir)
     begun = _unfinished(args.out, args.variant)
     with Bars(args.progress) as progress, ExitStack() as stack:
@@ -103,6 +121,7 @@ def train(args: argparse.Namespace) -> tuple[Any, str]:
             on_log=tell_all,
             on_epoch=at_epoch,
             on_stage=progress.stage,
+            ranks=ranks,
         )
     for sentence in begun:
         print(sentence, file=sys.stderr)

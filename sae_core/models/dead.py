@@ -12,9 +12,10 @@ from sae_core.models.codes import keep_topk
 
 
 @torch.no_grad()
-def watch(idle: Tensor, acts: Tensor) -> None:
-    """Count in idle [.., d_sae], in place, for how many images each latent has not been active; acts [.., B, d_sae]."""
-    idle += acts.shape[-2]
+def watch(idle: Tensor, acts: Tensor, n: int) -> None:
+    """Count in idle [.., d_sae], in place, for how many images each latent has not been active, after n more; acts
+    [.., B, d_sae] are of those of them that are here."""
+    idle += n
     idle.masked_fill_((acts != 0).any(-2), 0)
 
 
@@ -45,7 +46,8 @@ def start_anew(
 ) -> None:
     """Start the latents where dead [d_sae] anew, in place, from what is missed most of the residual [N, d_in].
 
-    An image is drawn with a probability proportional to its squared error; its residual, at unit length, is the
+    An image is drawn with a probability proportional to its squared error, and no image twice where there are enough:
+    two latents that start as one would be chosen by rounding. Its residual, at unit length, is the
     latent's decoder row (W_dec None: the decoder follows from the encoder) and, at a fifth of the mean length of the
     living ones, its encoder's; its bias is 0. Source: Bricken et al. 2023 ("neuron resampling").
     """
@@ -53,7 +55,7 @@ def start_anew(
     if n_dead == 0:
         return
     weights = residual.pow(2).sum(-1).cpu().double() + 1e-12
-    drawn = torch.multinomial(weights, n_dead, replacement=True, generator=generator)
+    drawn = torch.multinomial(weights, n_dead, replacement=n_dead > len(weights), generator=generator)
     rows = nn.functional.normalize(residual[drawn.to(residual.device)], dim=-1)
     length = W_enc[:, ~dead].norm(dim=0).mean() if n_dead < len(dead) else W_enc.new_ones(())
     W_enc[:, dead] = 0.2 * length * rows.t()

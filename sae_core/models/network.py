@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sae_core.models.alone import ALONE, Alone
+
 FEW_IMAGES = 10_000
 """with fewer training images an epoch is so few steps that some recipes need to be others"""
 
@@ -26,6 +28,8 @@ class Network(nn.Module):
     """whether a training step needs nothing of the CPU but its launch: on a GPU it is then recorded and replayed"""
     revival: str = "none"
     """how dead latents come back in the training that is going on: none | reinit | aux"""
+    ranks: Alone = ALONE
+    """the processes among which the training that is going on shares its batches"""
 
     def __init__(self, config: Any) -> None:
         super().__init__()

@@ -165,7 +165,8 @@ class SAE(Network):
 
         def told(active: Tensor) -> Tensor | None:
             if self.training:
-                dead.watch_latents(idle, active, n)
+                dead.watch_latents(idle, active, self.ranks.images(n))
+                self.ranks.least(idle)
             found = self._dead(idle).nonzero()[:, 0] if self._aux_k else idle[:0]
             return found if len(found) else None
 
@@ -275,7 +276,8 @@ class SAE(Network):
     def watch(self, acts: Tensor) -> None:
         """Count, in training, how long each latent has not been active; acts [B, d_sae]."""
         if self.training:
-            dead.watch(self.idle, acts)
+            dead.watch(self.idle, acts, self.ranks.images(acts.shape[-2]))
+            self.ranks.least(self.idle)
 
     def aux_loss(self, pre_acts: Tensor, residual: Tensor) -> dict[str, Tensor]:
         """Where it was chosen, the loss by which the strongest dead latents are to explain the residual [B, d_in]."""

@@ -6,7 +6,8 @@ import copy
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sae_core.device import resolve
 from sae_core.files import CheckpointError
 from sae_core.measure import describe, features, likeness
 from sae_core.measure.metrics import evaluate, evaluate_network, validation_loss, with_scrambled
+from sae_core.models.alone import ALONE, Alone
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
 from sae_core.options import from_dict
@@ -52,26 +54,21 @@ def train_or_load(
     on_epoch: OnEpoch | None = None,
     on_stage: Stage | None = None,
     save_every_s: float = SAVE_EVERY_S,
+    ranks: Alone = ALONE,
 ) -> tuple[Checkpoint, bool]:
     """The model under `out` that this plan gives, and whether it was there already.
 
     If it was begun and interrupted, it goes on where it was. `measure` are the splits for metrics.json and
     for the curve by epoch (of the training split the first CURVE_N), `describe` those for feature statistics.
     `on_log` hears the training, `on_epoch(step, measured, model)` what it gives at the end of each epoch,
-    `on_stage(what, done, of)` what comes after. Raises CheckpointError when the name is taken by another model or
-    another process makes it.
+    `on_stage(what, done, of)` what comes after. Where several `ranks` train, this is what the first of them calls, and
+    the others `help_train`. Raises CheckpointError when the name is taken by another model or another process makes it.
     """
-    cls = networks().get(variant)
-    if cls is None:
-        raise ValueError(f"there is no model called {variant!r}; there is {', '.join(networks())}")
-    where = resolve(device)
-    config = config or from_dict(cls.Config, fitting(cls, images))
-    opts = opts or TrainOptions(**cls.recipe_for(len(images)))
-    out = out.resolve()
-    config = pin(config, out)
-    plan = Plan(variant, config, opts, images.name, images.split, len(images), images.fingerprint)
+    where, out = resolve(device), out.resolve()
+    plan = _plan(variant, images, config, opts, out)
     for checkpoint in list_checkpoints(out)[0]:
         if _gives(plan, checkpoint) and name in (None, checkpoint.name):
+            ranks.told("")
             return checkpoint, True
     out.mkdir(parents=True, exist_ok=True)
     folder = out / _free_name(out, plan, name)
@@ -81,15 +78,78 @@ def train_or_load(
         with lock.acquire(timeout=0):
             # Another process may have finished or begun a model of this name since the look before the lock.
             done = folder.exists() and _gives(plan, read(folder))
-            if not done:
+            if done:
+                ranks.told("")
+            else:
                 _free_name(out, plan, folder.name)
                 partial.mkdir(exist_ok=True)
-                _make(plan, images, partial, where, measure, describe, (on_log, on_epoch, on_stage), save_every_s)
+                told = (on_log, on_epoch, on_stage)
+                _make(plan, images, partial, where, measure, describe, told, save_every_s, ranks)
                 os.rename(partial, folder)
     except filelock.Timeout:
         raise CheckpointError(f"another process is training {folder.name} right now; wait for it") from None
     (out / f".{folder.name}.lock").unlink(missing_ok=True)
     return read(folder), done
+
+
+def help_train(
+    variant: str,
+    images: ImageSet,
+    config: Any = None,
+    opts: TrainOptions | None = None,
+    *,
+    out: Path,
+    device: str = "auto",
+    ranks: Alone,
+) -> None:
+    """What a rank that is not the first does while that one is in `train_or_load`, with the same arguments: it trains
+    along, and writes nothing. ValueError where it was given another plan."""
+    where, out = resolve(device), out.resolve()
+    plan = _plan(variant, images, config, opts, out)
+    theirs = ranks.told("")
+    if not theirs:
+        return  # there is nothing to train
+    if theirs != plan.hash:
+        raise ValueError(
+            f"process {ranks.rank} was given another model, other options or other images to train on than the first"
+        )
+    for _ in _epochs(_begin(plan, images, out, where, ranks)):
+        pass
+    ranks.leave()
+
+
+def _plan(variant: str, images: ImageSet, config: Any, opts: TrainOptions | None, out: Path) -> Plan:
+    """What is to be trained; ValueError for a variant that there is not."""
+    cls = networks().get(variant)
+    if cls is None:
+        raise ValueError(f"there is no model called {variant!r}; there is {', '.join(networks())}")
+    config = pin(config or from_dict(cls.Config, fitting(cls, images)), out)
+    opts = opts or TrainOptions(**cls.recipe_for(len(images)))
+    return Plan(variant, config, opts, images.name, images.split, len(images), images.fingerprint)
+
+
+def _begin(
+    plan: Plan, images: ImageSet, near: Path, device: torch.device, ranks: Alone, resume: Path | None = None
+) -> Training:
+    """The training of a plan, from where it was left: on every rank as the first one finds it."""
+    model = build_network(plan.variant, plan.config, seed=plan.options.seed).to(device)
+    attach(model, near, device.type)
+    x = torch.tensor(images.x).to(device)
+    labels = torch.tensor(images.labels).to(device)
+    training = Training(model, x, plan.options, labels=labels, classes=images.n_classes, ranks=ranks)
+    found = None
+    if resume is not None and resume.exists():
+        found = {key: torch.from_numpy(a) for key, a in files.read_tensors(resume)[0].items()}
+    if (state := ranks.state(found)) is not None:
+        training.restore(state)
+    return training
+
+
+def _epochs(training: Training) -> Iterator[TrainLog]:
+    """Its logs; at the end of each epoch the ranks wait for the one that measures."""
+    for log in training:
+        with training.ranks.apart() if log.step % training.per_epoch == 0 else nullcontext():
+            yield log
 
 
 def fitting(cls: type[Network], images: ImageSet) -> dict[str, int]:
@@ -143,26 +203,23 @@ def _make(
     describe: Sequence[ImageSet],
     told: tuple[Callable[[TrainLog], None] | None, OnEpoch | None, Stage | None],
     save_every_s: float,
+    ranks: Alone,
 ) -> None:
     """Fill the partial folder, from wherever an earlier process left it."""
     on_log, on_epoch, on_stage = told
     if (partial / catalogue.METRICS).exists() and not (partial / RESUME).exists():
+        ranks.told("")
         return  # all was done but the renaming
     for left_by_a_kill in partial.glob(".*.tmp"):
         left_by_a_kill.unlink()
     files.write_json(partial / catalogue.CFG, cfg(plan))
-    model = build_network(plan.variant, plan.config, seed=plan.options.seed).to(device)
-    attach(model, partial.parent, device.type)
-    x = torch.tensor(images.x).to(device)
-    labels = torch.tensor(images.labels).to(device)
-    training = Training(model, x, plan.options, labels=labels, classes=images.n_classes)
+    ranks.told(plan.hash)
     resume, history = partial / RESUME, partial / catalogue.HISTORY
-    if resume.exists():
-        arrays, _ = files.read_tensors(resume)
-        training.restore({key: torch.from_numpy(a) for key, a in arrays.items()})
+    training = _begin(plan, images, partial.parent, device, ranks, resume)
+    model, x = training.model, training.x
     _keep_history(history, training.step)
     saved = time.monotonic()
-    for log in training:
+    for log in _epochs(training):
         line: dict[str, Any] = log._asdict()
         if log.step % training.per_epoch == 0:
             there = _as_it_would_be(model, x)
@@ -175,6 +232,7 @@ def _make(
         if time.monotonic() - saved >= save_every_s or log.step == log.steps:
             files.write_tensors(resume, {key: t.cpu().numpy() for key, t in training.state().items()})
             saved = time.monotonic()
+    ranks.leave()
     model.round_weights()
     model.eval().requires_grad_(False)
     model.finish(model.read(x))
@@ -210,6 +268,7 @@ def _as_it_would_be(model: Network, x: torch.Tensor) -> Network:
     rounded yet."""
     there = copy.copy(model)
     there.__dict__ = {**model.__dict__}  # its parameters are the model's own; what `finish` sets is copied
+    there.ranks = ALONE  # one rank looks, and asks nothing of the others
     there._buffers = {name: None if b is None else b.clone() for name, b in model._buffers.items()}
     there.eval()
     with torch.no_grad():

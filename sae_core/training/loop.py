@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sae_core import device as devices
 from sae_core import options
+from sae_core.models.alone import ALONE, Alone
 from sae_core.models.network import Network
 from sae_core.options import option
 from sae_core.pictures.scramble import scramble
@@ -88,8 +89,8 @@ class Training(Iterator[TrainLog]):
     `labels` [N] are for a network that learns them, `classes` of them (None: as many as there are); scrambled images
     are the class after those. A log comes every `log_every` steps and at the end of each epoch.
     `state()` between two logs is all that is needed to go on from there in another process: build the same model, make
-    the same Training, then `restore(state)`. ValueError for wrong shapes, FloatingPointError when the loss is no longer
-    a number.
+    the same Training, then `restore(state)`. Where `ranks` train together, each does all this, with the same images.
+    ValueError for wrong shapes, FloatingPointError when the loss is no longer a number.
     """
 
     def __init__(
@@ -101,12 +102,14 @@ class Training(Iterator[TrainLog]):
         labels: Tensor | None = None,
         classes: int | None = None,
         log_every: int = 50,
+        ranks: Alone = ALONE,
     ) -> None:
         if len(x) == 0:
             raise ValueError("there is nothing to train on: no image was given")
         read = model.read(x)
         model._check(read)
         self.model, self.x, self.labels, self.opts, self.log_every = model, x, labels, opts, log_every
+        self.ranks = model.ranks = ranks
         self.classes = 0 if labels is None else classes or int(labels.max()) + 1
         if self.classes + opts.scrambled > getattr(model.config, "classes", math.inf):
             also = " and that of scrambled images" if opts.scrambled else ""
@@ -134,10 +137,12 @@ class Training(Iterator[TrainLog]):
         lr = torch.tensor(opts.lr, device=x.device) if cuda else opts.lr  # on the device: what is replayed reads it
         self.optimizer = torch.optim.Adam(groups, lr=lr, betas=(0.9, opts.beta2), fused=fused, capturable=cuda)
         self._replay = self._recorded()
+        self._keep_in_step()
 
     def __next__(self) -> TrainLog:
         if self.step >= self.steps:
             self.model.eval()
+            self.model.ranks = ALONE
             raise StopIteration
         began, first = time.perf_counter(), self.step
         images = 0
@@ -152,6 +157,8 @@ class Training(Iterator[TrainLog]):
             started_anew += self._revive()
             if self.step % self.log_every == 0 or self.step % self.per_epoch == 0:
                 break
+        self.ranks.add(sums.values())
+        self._keep_in_step()
         means = {name: float(total) / (self.step - first) for name, total in sums.items()}
         if not all(abs(v) < float("inf") for v in means.values()):
             raise FloatingPointError(
@@ -182,12 +189,14 @@ class Training(Iterator[TrainLog]):
     def _pictures(self, index: Tensor) -> tuple[Tensor, Tensor | None]:
         """The pictures of a batch and their classes: an index from N on is the scrambled copy of image index − N."""
         n = len(self.x)
+        index = index if self.opts.scrambled else self.ranks.take(index)
         index, late = index % n, index >= n
         x = self.x[index]
         labels = None if self.labels is None else self.labels[index]
         if self.opts.scrambled:
             x = torch.where(late[:, None], scramble(x, self._generator(self.step)), x)
-            labels = None if labels is None else torch.where(late, self.classes, labels)
+            labels = None if labels is None else self.ranks.take(torch.where(late, self.classes, labels))
+            x = self.ranks.take(x)  # now, as one process draws for the whole batch at once
         return x, labels
 
     def _generator(self, step: int) -> torch.Generator:
@@ -207,8 +216,9 @@ class Training(Iterator[TrainLog]):
         return losses
 
     def _recorded(self) -> Replay | None:
-        """Where a step can be recorded: on a GPU, if neither the model nor the images need the CPU for it."""
-        can = self.x.device.type == "cuda" and self.model.replayable and not self.opts.scrambled
+        """Where a step can be recorded: on one GPU, if neither the model nor the images need the CPU for it."""
+        here = self.x.device.type == "cuda" and self.ranks.size == 1
+        can = here and self.model.replayable and not self.opts.scrambled
         return Replay(self._learn) if can else None
 
     def _learn(self, index: Tensor) -> dict[str, Tensor]:
@@ -219,9 +229,11 @@ class Training(Iterator[TrainLog]):
             x = self.model.read(x)
         with devices.autocast(x.device, self.opts.precision):
             losses = self.model.losses(x) if labels is None else self.model.labelled_losses(x, labels)
+        losses = self.ranks.weighted(losses)
         torch.stack(list(losses.values())).sum().backward()
         for name, p in self.model.named_parameters():
             self._rows[name].grad = p.grad if p is self._rows[name] or p.grad is None else p.grad.mT
+        self.ranks.add(rows.grad for rows in self._rows.values() if rows.grad is not None)
         self.optimizer.step()
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -283,6 +295,10 @@ class Training(Iterator[TrainLog]):
             }
         self.step = step
         self._replay = self._recorded()  # what was recorded knows the tensors of before
+
+    def _keep_in_step(self) -> None:
+        """Weights and buffers as the first rank has them: processors of two kinds may round in two ways."""
+        self.ranks.same([*self._rows.values(), *self.model.buffers()])
 
     def _moments(self, name: str, p: Tensor) -> dict[str, Tensor]:
         """Adam's memory of a weight, in the weight's shape."""

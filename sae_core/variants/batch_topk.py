@@ -77,7 +77,8 @@ class BatchTopK(Untied):
     def _kept(self, pre_acts: Tensor) -> Tensor:
         """Which of a batch stay; of those equal to the smallest that stays all do, and what is no number does."""
         positive = pre_acts.relu()
-        return ~(positive < positive.flatten().kthvalue(positive.numel() - self.config.k * len(pre_acts) + 1).values)
+        wanted = self.config.k * self.ranks.images(len(pre_acts))
+        return ~(positive < self.ranks.nth_largest(positive.flatten(), wanted))
 
     @property
     def decays(self) -> dict[str, float]:

@@ -68,7 +68,7 @@ class KL(SAE):
         return Selection("all", relu=True)
 
     def penalties(self, pre_acts: Tensor, acts: Tensor) -> dict[str, Tensor]:
-        return {"kl": self.penalty(acts.mean(0)).sum()}
+        return {"kl": self.penalty(self.ranks.mean(acts.mean(0))).sum()}
 
     def penalty(self, mean: Tensor) -> Tensor:
         """kl_weight · KL(ρ ‖ m) of each mean activation, elementwise."""

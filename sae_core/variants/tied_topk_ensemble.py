@@ -95,6 +95,7 @@ class TiedTopKEnsemble(TiedTopK):
         how = self.config.consistency
         if int(self.step) % self.config.match_every == 0:
             self.partner.copy_(matching.partners((self.W_enc * shrink).detach(), how))
+            self.ranks.same([self.partner])
         return 1 - matching.agreement(self.W_enc, shrink, self.partner, how == matching.MATCHING)
 
     def after_step(self, step: int, lr: float) -> None:

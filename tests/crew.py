@@ -1,0 +1,242 @@
+"""Trainings of a test, by however many processes: `python -m tests.crew WHAT FOLDER`, as torchrun starts its ranks."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sae_core import files
+from sae_core.datasets import load_dataset
+from sae_core.models.alone import ALONE, Alone
+from sae_core.models.network import Network
+from sae_core.models.sae import SAE
+from sae_core.store.train_or_load import help_train, train_or_load
+from sae_core.training.loop import Training, TrainLog, TrainOptions
+from sae_core.training.ranks import joined
+from sae_core.variants import build_network, networks
+from sae_core.variants.topk import TopKConfig
+
+torch.set_num_threads(1)
+ROOT = Path(__file__).resolve().parent.parent
+D_IN, D_SAE, N, B = 64, 24, 50, 7
+"""50 images in batches of 7: no number of ranks divides one, and the last batch of an epoch is a single image"""
+OPTS = TrainOptions(epochs=2, batch_size=B, lr=0.01, warmup=0.1, revive_every=4, seed=5)
+
+
+def images() -> tuple[Tensor, Tensor]:
+    """Pictures of 8×8 in float64, of which only rounding then differs, and their classes."""
+    g = torch.Generator().manual_seed(0)
+    x = (torch.rand(N, 6, generator=g, dtype=torch.float64) ** 3) @ torch.rand(6, D_IN, generator=g).double()
+    return x / x.max(), torch.randint(3, (N,), generator=g)
+
+
+def cases() -> Iterator[tuple[str, str, dict[str, Any], TrainOptions]]:
+    """Every variant by each way of bringing dead latents back that does something there, and what holds an ensemble
+    together: (what, variant, config, options)."""
+    for variant, cls in networks().items():
+        if variant == "generator":
+            continue
+        if not issubclass(cls, SAE):
+            yield variant, variant, {"classes": 4}, replace(OPTS, scrambled=True)
+            continue
+        revivals = cls(cls.Config()).revivals  # of which "none" is one, and in the others too
+        for revival in revivals[1:] or revivals:
+            yield f"{variant} {revival}", variant, {}, replace(OPTS, revival=revival)
+    for kind, revival in (("matching", "reinit"), ("matching", "aux"), ("row-max", "aux"), ("representation", "none")):
+        way = {"members": 3, "match_every": 4, "consistency": kind, "consistency_warmup": 5}
+        yield f"ensemble {kind} {revival}", "tied_topk", way, replace(OPTS, revival=revival)
+
+
+def model(variant: str, more: dict[str, Any], seed: int = 1) -> Network:
+    Config: Any = networks()[variant].Config
+    small = {"d_in": D_IN, "d_sae": D_SAE, "k": 3, "d_hidden": 10, "dead_after": 21, "rho": 0.05, "kl_weight": 0.1}
+    known = {name: value for name, value in small.items() if name in Config.__dataclass_fields__}
+    found = build_network(variant, Config(**{**known, **more}), seed=seed).double()
+    found.__dict__["_check"] = lambda x: None  # that it is float32
+    return found
+
+
+def training(variant: str, more: dict[str, Any], opts: TrainOptions, ranks: Alone = ALONE, seed: int = 1) -> Training:
+    x, labels = images()
+    return Training(model(variant, more, seed), x, opts, labels=labels, log_every=10**9, ranks=ranks)
+
+
+def result(of: Training) -> dict[str, Tensor]:
+    return {**of.state(), **dict(of.model.named_buffers())}
+
+
+def all_cases(ranks: Alone) -> dict[str, Tensor]:
+    """What every training ends with, its logged losses, and how many latents were dead or came back."""
+    found: dict[str, Tensor] = {}
+    for what, variant, more, opts in cases():
+        run = training(variant, more, opts, ranks, seed=1 + 7 * ranks.rank)  # the first one's weights count
+        logs = list(run)
+        found |= {f"{what}|{name}": t for name, t in result(run).items()}
+        found |= {f"{what}|log {name}": torch.tensor([log.losses[name] for log in logs]) for name in logs[0].losses}
+        found[f"{what}|dead"] = torch.tensor([log.dead for log in logs])
+        found[f"{what}|back"] = torch.tensor([int(log.note.split()[0]) if log.note else 0 for log in logs])
+    return found
+
+
+def values(ranks: Alone) -> dict[str, Tensor]:
+    """What a model asks of ranks, of numbers that a person can check."""
+    found: dict[str, Tensor] = {}
+    for kind in (torch.bfloat16, torch.float32, torch.float64):
+        mine = ranks.take(torch.tensor([0.5, 2, 2, 0, 3, 0, 0.25], dtype=kind))
+        found |= {f"{kind} {n}": ranks.nth_largest(mine, n).double() for n in range(1, 8)}
+    one = ranks.take(torch.tensor([4.0]))  # of which there is one, on the first rank
+    found["one"], found["images"] = ranks.nth_largest(one, 1), torch.tensor(ranks.images(len(one)))
+    broken = ranks.take(torch.tensor([1.0, torch.nan, 2.0]))
+    found |= {f"NaN {n}": ranks.nth_largest(broken, n) for n in (1, 2)}
+    mine = ranks.take(torch.tensor([1.0, 2, 6])).requires_grad_()
+    mean = ranks.mean(mine.mean())
+    losses = ranks.weighted({"square": mean.square()})  # d/dx of mean² is 2 mean / 3
+    losses["square"].backward()
+    assert mine.grad is not None
+    found |= {"mean": mean.detach(), "gradient": mine.grad}
+    found["least"] = torch.tensor([3.0, 1, 2])[torch.arange(3).roll(ranks.rank)]
+    ranks.least(found["least"])
+    found["same"] = torch.tensor([[1.0, 2], [3, 4]]).t() + ranks.rank  # which does not lie in a row
+    ranks.same([found["same"]])
+    found["told"] = torch.tensor(ranks.told(ranks.rank + 10))
+    return found
+
+
+def part(ranks: Alone, folder: Path, steps: int) -> None:
+    """Go on with a training from what is in the folder, for so many steps; the first rank keeps it there."""
+    run = training("topk", {}, replace(OPTS, revival="aux"), ranks, seed=1 + 7 * ranks.rank)
+    there, found = folder / "state.safetensors", None
+    if ranks.first and there.exists():
+        found = {name: torch.from_numpy(a) for name, a in files.read_tensors(there)[0].items()}
+    if (state := ranks.state(found)) is not None:
+        run.restore(state)
+    run.log_every = steps
+    for log in run:
+        if log.step % steps == 0 or log.step == log.steps:
+            break
+    if ranks.first:
+        files.write_tensors(there, {name: t.numpy() for name, t in run.state().items()})
+
+
+def parted() -> dict[str, Tensor]:
+    """The same training in one go, by one process."""
+    run = training("topk", {}, replace(OPTS, revival="aux"))
+    list(run)
+    return run.state()
+
+
+def broken(ranks: Alone, folder: Path) -> None:
+    """A training in which one image of the second rank is no number."""
+    run = training("topk", {}, OPTS, ranks)
+    run.log_every = 3
+    run.x = run.x.clone()
+    run.x[run._batch(2)[1]] = torch.nan
+    try:
+        list(run)
+    except FloatingPointError as e:
+        (folder / f"said-{ranks.rank}").write_text(str(e))
+
+
+def train(ranks: Alone, folder: Path) -> None:
+    """What the command does, kept at every log, and slowly where SLOWLY is set."""
+    data = load_dataset("digits", "train")
+    config = TopKConfig(d_sae=48, k=6)
+    opts = TrainOptions(epochs=12, batch_size=100, seed=3)
+
+    def told(log: TrainLog) -> None:
+        (folder / "log").write_text(f"{ranks.size} {log.step}")
+        time.sleep(float(os.environ.get("SLOWLY", 0)))
+
+    if ranks.first:
+        train_or_load("topk", data, config, opts, out=folder, on_log=told, save_every_s=0.0, device="cpu", ranks=ranks)
+    else:
+        help_train("topk", data, config, opts, out=folder, device="cpu", ranks=ranks)
+
+
+def for_ever(ranks: Alone, folder: Path) -> None:
+    """Ask the others all the time until something happens, and say in the folder what it was."""
+    (folder / f"here-{ranks.rank}").write_text(str(os.getpid()))
+    try:
+        while True:
+            ranks.add([torch.ones(3)])
+            time.sleep(0.01)
+    except ConnectionError as e:
+        (folder / f"said-{ranks.rank}").write_text(str(e))
+
+
+def apart(ranks: Alone, folder: Path) -> None:
+    """The first rank works for longer than the timeout, and the others wait for it."""
+    began = time.monotonic()
+    with ranks.apart():
+        time.sleep(3 if ranks.first else 0)
+    assert 3 <= time.monotonic() - began < 6
+    ranks.add([torch.ones(3)])
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def start(size: int, *what: object, **env: str) -> list[subprocess.Popen[str]]:
+    """So many ranks of `python -m tests.crew WHAT`, without torchrun, which takes seconds more."""
+    where = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.crew", *(str(w) for w in what)]
+    return [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **where, "RANK": str(rank), "LOCAL_RANK": str(rank), **env},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for rank in range(size)
+    ]
+
+
+def ended(started: list[subprocess.Popen[str]], seconds: float = 120) -> list[int]:
+    """Their exit codes; none is left running."""
+    try:
+        said = [process.communicate(timeout=seconds)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    for process, text in zip(started, said, strict=True):
+        assert process.returncode in (0, -9), text
+    return [process.returncode for process in started]
+
+
+def main(what: str, folder: Path, *more: str) -> None:
+    with joined("cpu") as ranks:
+        if what == "equal":
+            found = {**all_cases(ranks), **{f"values|{name}": t for name, t in values(ranks).items()}}
+            kept = {name: t.contiguous().numpy() for name, t in found.items()}
+            files.write_tensors(folder / f"{ranks.size}-{ranks.rank}.safetensors", kept)
+        elif what == "part":
+            part(ranks, folder, int(more[0]))
+        elif what == "for_ever":
+            for_ever(ranks, folder)
+            os._exit(0)  # without leaving: nobody is there
+        elif what == "train":
+            train(ranks, folder)
+        elif what == "broken":
+            broken(ranks, folder)
+        elif what == "apart":
+            apart(ranks, folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+    os._exit(0)  # as the command does
