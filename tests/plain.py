@@ -95,7 +95,7 @@ def unit_rows(W_enc: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Model:
-    """W_enc, b_enc, W_dec, b_dec, whether b_dec is taken from x first, and what is kept of the pre-activations."""
+    """Weights, whether b_dec is taken from x first, what is kept of the pre-activations, and how often x is seen."""
 
     kind: str
     W_enc: Tensor
@@ -104,10 +104,11 @@ class Model:
     b_dec: Tensor
     threshold: float = 0.0
     k: int = 50
+    passes: int = 1
 
     def pre_acts(self, x: Tensor) -> Tensor:
         """[N, d] → [N, d_sae]"""
-        shifted = x - self.b_dec if self.kind in ("topk", "batch_topk", "kl") else x
+        shifted = x if self.kind in ("tied_topk", "relu_l1") else x - self.b_dec
         return torch.addmm(self.b_enc, shifted, self.W_enc)
 
     def kept(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -118,7 +119,11 @@ class Model:
         if self.kind == "batch_topk":
             return pre.where(pre > self.threshold, 0.0).relu_(), None
         top = pre.topk(self.k, sorted=False)
-        return (top.values.relu() if self.kind == "topk" else top.values), top.indices
+        for _ in range(self.passes - 1):
+            # what was kept, and what the encoder makes of the rest that it leaves over
+            again = self.pre_acts(x - self.decode(top.values.relu(), top.indices) + self.b_dec)
+            top = again.scatter_add_(1, top.indices, top.values.relu()).topk(self.k, sorted=False)
+        return (top.values if self.kind == "tied_topk" else top.values.relu()), top.indices
 
     def code(self, x: Tensor) -> Tensor:
         """[N, d] → [N, d_sae]"""
@@ -144,7 +149,9 @@ def model(name: str, member: int = 0) -> Model:
         ensemble = w["W_enc"].ndim == 3
         return tied(w["W_enc"][member], w["b_enc"][member]) if ensemble else tied(w["W_enc"], w["b_enc"])
     threshold = float(w["threshold"]) if "threshold" in w else 0.0
-    return Model(kind, w["W_enc"], w["b_enc"], w["W_dec"], w["b_dec"], threshold)
+    said = dict(config(name)["config"])  # type: ignore[call-overload]
+    b_enc = w["b_enc"] if "b_enc" in w else torch.zeros(len(w["W_dec"]))
+    return Model(kind, w["W_enc"], b_enc, w["W_dec"], w["b_dec"], threshold, said.get("k", 50), said.get("passes", 1))
 
 
 @dataclass(frozen=True)
