@@ -100,6 +100,11 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     features.add_argument("checkpoint", help="a name from `list`, or a folder")
     features.add_argument("--dataset", choices=dataset_names(), default="mnist")
     features.add_argument("--split", default="train")
+    readable = command("readability", _readability, "how many features are in use, and whether they are strokes")
+    readable.add_argument("checkpoint", help="a name from `list`, NAME/0, or a folder")
+    readable.add_argument("--dataset", choices=dataset_names(), default=None, help="default: what it was trained on")
+    readable.add_argument("--split", default="test")
+    readable.add_argument("--save", action="store_true", help="write it into the model's metrics.json")
     command("list", _list, "the models at hand")
     first = command("analyze-loss", _analyze_loss, "the mean image's MSE, and each member's before any training")
     first.add_argument("--members", type=int, default=5, help="of the ensemble (default: 5)")
@@ -121,11 +126,11 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     data = command("data", _data, "get a data set, or see which are here")
     data.add_argument("action", choices=("get", "list"))
     data.add_argument("name", nargs="?", choices=dataset_names())
-    for sub in (evaluate, encode, features, reproduce):
+    for sub in (evaluate, encode, features, readable, reproduce):
         add_device(sub)
-    for sub in (evaluate, data, features, first, benchmark, reproduce):
+    for sub in (evaluate, data, features, readable, first, benchmark, reproduce):
         add_data_dir(sub)
-    for sub in (evaluate, encode, data, features, first, benchmark, reproduce, commands.choices["list"]):
+    for sub in (evaluate, encode, data, features, readable, first, benchmark, reproduce, commands.choices["list"]):
         add_json(sub)
     return parser
 
@@ -163,6 +168,29 @@ def _features(args: argparse.Namespace) -> tuple[Any, str]:
         describe_all(sae, [images], folder, progress.stage)
     path = features.stats_path(folder, images.name, images.split)
     return {"path": path, "n": len(images)}, f"wrote {path}"
+
+
+def _readability(args: argparse.Namespace) -> tuple[Any, str]:
+    from sae_core.models.sae import SAE
+    from sae_core.store.checkpoints import load_network
+    from sae_core.store.train_or_load import read_all
+
+    folder, member = catalogue.find(args.checkpoint)
+    sae = load_network(folder, args.device)
+    if not isinstance(sae, SAE):
+        raise ValueError(f"a {sae.variant} has no features")
+    sae.member(member or 0)  # before anything is measured: ValueError where there is none
+    checkpoint = catalogue.read(folder)
+    images = load_dataset(args.dataset or checkpoint.training["data"], args.split, args.data_dir)
+    with Bars() as progress:
+        found = read_all(sae, images, progress.stage)
+    one = found[catalogue.place_of(f"{images.name}/{images.split}", member or 0)]
+    if member is None and checkpoint.members > 1:
+        print(catalogue.member_said(folder.name, checkpoint.members), file=sys.stderr)
+    if args.save:
+        path = catalogue.add_readability(folder, {place: of.stored() for place, of in found.items()})
+        print(f"wrote {path}", file=sys.stderr)
+    return one._asdict(), one.text()
 
 
 def _analyze_loss(args: argparse.Namespace) -> tuple[Any, str]:

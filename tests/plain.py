@@ -242,3 +242,13 @@ def locality(rows: np.ndarray) -> np.ndarray:
     energy = rows.astype(np.float64).reshape(-1, 28, 28) ** 2
     windows = np.lib.stride_tricks.sliding_window_view(energy, (10, 10), axis=(1, 2)).sum((-1, -2))
     return np.asarray(windows.max((1, 2)) / energy.sum((1, 2)))
+
+
+def smoothness(rows: np.ndarray) -> np.ndarray:
+    """Mean of the correlations of pixels beside each other and of pixels below each other, of each square row."""
+    side, found = int(rows.shape[1] ** 0.5), []
+    for picture in rows.astype(np.float64).reshape(-1, side, side):
+        across = np.corrcoef(picture[:, :-1].ravel(), picture[:, 1:].ravel())[0, 1]
+        down = np.corrcoef(picture[:-1].ravel(), picture[1:].ravel())[0, 1]
+        found.append((across + down) / 2)
+    return np.array(found)

@@ -153,6 +153,7 @@ def test_what_needs_no_torch_does_not_wait_for_it() -> None:
         "sae_core.pictures.upload",
         "sae_core.measure.features",
         "sae_core.measure.lists",
+        "sae_core.measure.readability",
         "sae_core.store.catalogue",
         "sae_core.reference",
         "sae_core.cli",

@@ -83,6 +83,15 @@ def lift(class_rates: np.ndarray, frequency: np.ndarray) -> np.ndarray:
     return np.divide(class_rates, base, out=np.zeros_like(class_rates), where=base > 0)
 
 
+def class_shares(count: np.ndarray) -> np.ndarray:
+    """Of the images on which a latent is active the share of each class: [d_sae, classes], 0 where never active.
+
+    count [d_sae, classes] are images of each class on which it is active.
+    """
+    active = count.sum(1, keepdims=True)
+    return np.divide(count, active, out=np.zeros(count.shape), where=active > 0)
+
+
 def most_lift(class_rates: np.ndarray, count: np.ndarray, n: int) -> np.ndarray:
     """The class of most lift of each latent [d_sae]; −1 for one that is active on fewer than FEW of the n images.
 

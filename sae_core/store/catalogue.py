@@ -6,17 +6,20 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sae_core import files
 from sae_core.files import CheckpointError, read_json
 
 CFG, WEIGHTS, METRICS, HISTORY = "cfg.json", "sae_weights.safetensors", "metrics.json", "history.jsonl"
+READABILITY = "readability"
+"""the key of metrics.json under which, by split, lies what `measure.readability` finds"""
 FORMAT_VERSION = 1
 COLLAPSED_FVU, COLLAPSED_DEAD = 0.9, 0.95
 """a model that misses that share of the variance, or has that share of dead latents, has learned next to nothing"""
+V = TypeVar("V")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -96,6 +99,8 @@ class Checkpoint:
     metrics: dict[str, dict[str, float]]
     """by "DATASET/SPLIT", for example "mnist/test": the fields of `Metrics`; of an ensemble member 0's, and those of
     the others as "DATASET/SPLIT#1" and so on"""
+    readability: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    """by the same names: the fields of `Readability`, where that was measured"""
 
     @property
     def is_sae(self) -> bool:
@@ -149,8 +154,21 @@ class Checkpoint:
 
     def metrics_of(self, member: int) -> dict[str, dict[str, float]]:
         """The metrics of one member, by "DATASET/SPLIT"."""
-        split = {k: k.partition("#") for k in self.metrics}
-        return {s: self.metrics[k] for k, (s, _, which) in split.items() if which == (str(member) if member else "")}
+        return _of_member(self.metrics, member)
+
+    def readability_of(self, member: int) -> dict[str, dict[str, float | None]]:
+        """How readable one member is, by "DATASET/SPLIT"."""
+        return _of_member(self.readability, member)
+
+
+def _of_member(found: dict[str, V], member: int) -> dict[str, V]:
+    split = {k: k.partition("#") for k in found}
+    return {s: found[k] for k, (s, _, which) in split.items() if which == (str(member) if member else "")}
+
+
+def place_of(split: str, member: int) -> str:
+    """Where metrics.json has what was measured of a member on "DATASET/SPLIT"."""
+    return f"{split}#{member}" if member else split
 
 
 def member_said(name: str, members: int) -> str:
@@ -184,6 +202,7 @@ def read_folder(folder: Path) -> Checkpoint:
         for key in {"d_in"} | {"d_sae", "k"} & (cfg.keys() | config.keys()):
             if cfg[key] != config[key]:
                 raise CheckpointError(f"{folder / CFG} contradicts itself about {key}")
+        found = _metrics(folder / METRICS)
         return Checkpoint(
             name=folder.name,
             path=folder,
@@ -191,7 +210,8 @@ def read_folder(folder: Path) -> Checkpoint:
             config=config,
             training={key: ours[key] for key in ("options", "data", "split", "n", "fingerprint")},
             hash=ours["hash"],
-            metrics=_metrics(folder / METRICS),
+            metrics=found[0],
+            readability=found[1],
         )
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise CheckpointError(f"{folder / CFG} is not the config of a model of ours: {e!r}") from e
@@ -221,18 +241,29 @@ def _check(folder: Path, ours: dict[str, Any], config: dict[str, Any]) -> None:
             raise ValueError(f"{key} names the model itself")
 
 
-def _metrics(path: Path) -> dict[str, dict[str, float]]:
-    """metrics.json, empty where there is none."""
+def _metrics(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What metrics.json has by split, and of readability; both empty where there is none."""
     found = read_json(path) if path.exists() else {}
     try:
+        found = dict(found.items())
+        readable = found.pop(READABILITY, {})
         values = [v for split in found.values() for v in split.values()]
+        values += [v for split in readable.values() for v in split.values() if v is not None]
         if all(isinstance(v, int | float) for v in values):
             if not all(math.isfinite(v) for v in values):
                 raise CheckpointError(f"{path} has metrics that are not numbers (NaN or infinite)")
-            return dict(found)
+            return found, dict(readable)
     except AttributeError:
         pass
     raise CheckpointError(f"{path} does not hold metrics by split")
+
+
+def add_readability(folder: Path, found: dict[str, dict[str, Any]]) -> Path:
+    """Write what was found by split (see `place_of`) into a model's metrics.json, whose other numbers stay."""
+    path = folder / METRICS
+    before, readable = _metrics(path)
+    files.write_json(path, before | {READABILITY: readable | found})
+    return path
 
 
 def list_checkpoints(out: Path | None = None) -> tuple[list[Checkpoint], list[str]]:

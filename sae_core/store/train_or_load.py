@@ -19,7 +19,7 @@ from sae_core import files
 from sae_core.datasets import ImageSet
 from sae_core.device import resolve
 from sae_core.files import CheckpointError
-from sae_core.measure import describe, features, likeness
+from sae_core.measure import describe, features, likeness, readability
 from sae_core.measure.metrics import evaluate, evaluate_network, validation_loss, with_scrambled
 from sae_core.models.alone import ALONE, Alone
 from sae_core.models.network import Network
@@ -242,10 +242,30 @@ def _make(
         if on_stage:
             on_stage(f"measuring on {part.name}/{part.split}", done, len(measure))
         metrics |= _measure(model, part, len(part), plan.options, images.n_classes)
+    readable: dict[str, Any] = {}
     if isinstance(model, SAE):
+        for part in _held_out(images, measure):
+            readable |= {place: one.stored() for place, one in read_all(model, part, on_stage).items()}
         describe_all(model, describe, partial, on_stage)
-    files.write_json(partial / catalogue.METRICS, metrics)
+    files.write_json(partial / catalogue.METRICS, metrics | ({catalogue.READABILITY: readable} if readable else {}))
     resume.unlink(missing_ok=True)
+
+
+def _held_out(images: ImageSet, measure: Sequence[ImageSet]) -> list[ImageSet]:
+    """Of the splits that are measured those of the same data that were not trained on: a dictionary is the same
+    whatever it is looked at with, and one split says how much of it is in use."""
+    return [part for part in measure if part.name == images.name and part.split != images.split]
+
+
+def read_all(sae: SAE, part: ImageSet, on_stage: Stage | None = None) -> dict[str, readability.Readability]:
+    """How readable each member is on a split, by its place in metrics.json."""
+    found = {}
+    for i in range(members := getattr(sae.config, "members", 1)):
+        what = f"reading the dictionary{f' of member {i}' if members > 1 else ''} on {part.name}/{part.split}"
+        tell = (lambda done, n, what=what: on_stage(what, done, n)) if on_stage else None
+        one = readability.measure(sae.member(i), part, tell)
+        found[catalogue.place_of(one.split, i)] = one
+    return found
 
 
 def describe_all(sae: SAE, parts: Sequence[ImageSet], folder: Path, on_stage: Stage | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sae_core.datasets import dataset_info
-from sae_core.measure.features import FEW, FeatureStats
+from sae_core.measure.features import FEW, FeatureStats, class_shares
 from sae_core.measure.lists import KEY_SHARE, key_features
 from ui.base import models, state
 from ui.base.cache import shared
@@ -45,7 +45,7 @@ def notes(model: models.Model, dataset: str) -> list[str]:
     stats = model.stats(dataset)
     names, where = dataset_info(dataset).class_names, f"{dataset}/{stats.split}"
     rates = stats.class_rates.astype(np.float64)
-    share = rates * stats.class_n / np.maximum((rates * stats.class_n).sum(1, keepdims=True), 1e-30)
+    share = class_shares(rates * stats.class_n)
     found, rare = [], stats.usage.rare
     for f, frequency in enumerate(stats.frequency):
         how = "rare: active on" if rare[f] else "active on"
