@@ -287,10 +287,16 @@ def _list(args: argparse.Namespace) -> tuple[Any, str]:
     rows = [
         {
             "name": c.name,
-            "path": c.path,
             "variant": c.variant,
+            "d_in": c.config["d_in"],
+            "d_sae": c.config.get("d_sae"),  # of a classifier or generator, which have no latents, null
+            "k": c.config.get("k"),
+            "bundled": c.bundled,
+            "passes": c.config.get("passes", 1),
+            "members": c.members,
+            "metrics": c.metrics | ({catalogue.READABILITY: c.readability} if c.readability else {}),
             "config": c.config,
-            "metrics": c.metrics,
+            "path": c.path,
             "hash": c.hash,
         }
         for c in found

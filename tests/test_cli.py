@@ -19,6 +19,7 @@ from sae_core import load, load_dataset, prepare_upload
 from sae_core.cli import main
 from sae_core.measure.metrics import Metrics, evaluate, pearson
 
+ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)  # models this small only wait for a second thread
 TRAIN = ["train", "topk", "--dataset", "digits", "--d-sae", "32", "--k", "4", "--epochs", "2", "--seed", "7"]
 
@@ -119,6 +120,24 @@ def test_list(cli: Cli) -> None:
     mine = rows[NAME]
     assert mine["path"] == str(cli.models / NAME) and mine["variant"] == "topk" and mine["config"]["k"] == 4
     assert mine["metrics"]["digits/test"]["n"] == 360 and len(mine["hash"]) == 12
+    assert mine["metrics"] == json.loads((cli.models / NAME / "metrics.json").read_text()), "readability among them"
+    said = {key: mine[key] for key in ("d_in", "d_sae", "k", "bundled", "passes")}
+    assert said == {"d_in": 784, "d_sae": 32, "k": 4, "bundled": False, "passes": 1}
+    bundled = ROOT / "checkpoints"
+    assert {name for name, row in rows.items() if row["bundled"]} == {p.parent.name for p in bundled.glob("*/cfg.json")}
+    for name, row in rows.items():
+        if row["bundled"]:
+            assert row["metrics"] == json.loads((bundled / name / "metrics.json").read_text())
+    wanted = {
+        "iterated-topk-1024-k10": ("iterated_topk", 784, 1024, 10, 3, 1),
+        "ensemble-tied-topk-1024-k50": ("tied_topk", 784, 1024, 50, 1, 5),
+        "relu-l1-1024": ("relu_l1", 784, 1024, None, 1, 1),
+        "exp3-kl-98-rho0.1": ("kl", 49, 98, None, 1, 1),
+        "exp3-classifier": ("classifier", 784, None, None, 1, 1),
+        "exp3-generator": ("generator", 784, None, None, 1, 1),
+    }
+    keys = ("variant", "d_in", "d_sae", "k", "passes", "members")
+    assert {name: tuple(rows[name][key] for key in keys) for name in wanted} == wanted
 
 
 def test_list_leaves_out_what_it_cannot_read_and_says_so(
@@ -167,11 +186,10 @@ def test_the_module_runs_as_a_program_and_lists_without_torch(models: Path) -> N
         "try: runpy.run_module('sae_core', run_name='__main__', alter_sys=True)\n"
         "except SystemExit as e: sys.exit(e.code or ('torch' in sys.modules and 'torch was imported'))"
     )
-    root = Path(__file__).resolve().parent.parent
     for command in (["-m", "sae_core", "list", "--json"], ["-c", script]):
         done = subprocess.run(
             [sys.executable, *command],
-            cwd=root,
+            cwd=ROOT,
             env={**os.environ, "SAE_CHECKPOINTS": str(models)},
             capture_output=True,
             text=True,

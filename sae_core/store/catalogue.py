@@ -108,6 +108,11 @@ class Checkpoint:
         return "d_sae" in self.config
 
     @property
+    def bundled(self) -> bool:
+        """Whether it lies among the models that came with the program."""
+        return self.path.parent == (files.home() / "checkpoints").resolve()
+
+    @property
     def side(self) -> int:
         """Pixels of the side of the pictures that it is given, itself or the classifier that it reads."""
         from sae_core.pictures.sides import side_of
