@@ -20,6 +20,8 @@ from sae_core.datasets import load_dataset
 
 ROOT = Path(__file__).parent.parent
 BATCH = 5000
+CLASSES = 10
+"""of digits"""
 SCRAMBLED = 10
 """the class of scrambled images"""
 
@@ -165,19 +167,26 @@ class Found:
     """[N] active latents of each image"""
     l1: float
     """mean over images of Σ|acts|"""
-    count: np.ndarray
-    """[d_sae] images on which a latent is active"""
+    by_class: np.ndarray
+    """[d_sae, 10] images of each class on which a latent is active"""
+
+    @property
+    def count(self) -> np.ndarray:
+        """[d_sae] images on which a latent is active"""
+        return np.asarray(self.by_class.sum(1))
 
 
 def measured(model: Model, pictures: Pictures) -> Found:
     """Everything of one model over one split, batch by batch."""
     n, d = pictures.x.shape
-    error, size, count = 0.0, 0.0, torch.zeros(len(model.W_dec), dtype=torch.int64)
+    error, size, count = 0.0, 0.0, torch.zeros(len(model.W_dec) * CLASSES, dtype=torch.int64)
     r, l0 = [], []
-    for x, centred in parts(pictures.x, pictures.centred):
+    for x, centred, labels in parts(pictures.x, pictures.centred, pictures.labels):
         values, which = model.kept(x)
         active = values != 0
-        count += active.sum(0) if which is None else which[active].bincount(minlength=len(count))
+        image, place = active.nonzero(as_tuple=True)
+        latent = place if which is None else which[image, place]
+        count += (latent * CLASSES + labels[image]).bincount(minlength=len(count))
         l0.append(active.sum(1))
         size += float(values.abs().sum(1).sum(dtype=torch.float64))
         x_hat = model.decode(values, which)
@@ -185,7 +194,8 @@ def measured(model: Model, pictures: Pictures) -> Found:
         # ⟨x_hat − its mean, ·⟩ is ⟨x_hat, ·⟩, as x less its mean sums to 0
         spread = (x_hat.norm(dim=1).double().square() - d * x_hat.mean(1).double().square()).sqrt()
         r.append((centred * x_hat).sum(1).double() / spread)
-    pearson, active_n, on = torch.cat(r).numpy(), torch.cat(l0).numpy(), count.numpy()
+    pearson, active_n, by_class = torch.cat(r).numpy(), torch.cat(l0).numpy(), count.numpy().reshape(-1, CLASSES)
+    on = by_class.sum(1)
     dead, enough = int((on == 0).sum()), int((on >= 0.003 * n - 1e-6).sum())
     found = {
         "pearson": float(pearson.mean()),
@@ -197,7 +207,7 @@ def measured(model: Model, pictures: Pictures) -> Found:
         "in_use": enough,
         "n": n,
     }
-    return Found(found, pearson, active_n, size / n, on)
+    return Found(found, pearson, active_n, size / n, by_class)
 
 
 @cache

@@ -21,7 +21,14 @@ CLOSE = 3e-6
 
 
 def stored(name: str) -> dict[str, dict[str, float]]:
-    return dict(json.loads((ROOT / "checkpoints" / name / "metrics.json").read_text()))
+    """Its metrics by split, without what is said of its readability."""
+    found = json.loads((ROOT / "checkpoints" / name / "metrics.json").read_text())
+    found.pop("readability", None)
+    return dict(found)
+
+
+def readable(name: str) -> dict[str, dict[str, float | None]]:
+    return dict(json.loads((ROOT / "checkpoints" / name / "metrics.json").read_text())["readability"])
 
 
 def compare(found: dict[str, float], said: dict[str, float], where: str) -> None:
@@ -60,6 +67,29 @@ def test_an_saes_metrics_are_those_of_its_weights(name: str, mnist_dir: Path) ->
             assert np.abs(stats["count"] - found.count).max() <= 1, f"{name}, {key}"
 
 
+@pytest.mark.parametrize("name", SAES)
+@pytest.mark.slow
+def test_how_readable_an_sae_is_follows_from_its_weights(name: str, mnist_dir: Path) -> None:
+    said = readable(name)
+    assert list(said) == [f"mnist/test#{i}" if i else "mnist/test" for i in range(5 if "ensemble" in name else 1)]
+    for member, (where, kept) in enumerate(said.items()):
+        found, own = plain.tested(name, member, mnist_dir), plain.model(name, member)
+        used = found.count >= 30
+        rows = {"enc": own.W_enc.T.numpy()[used], "dec": own.W_dec.numpy()[used]}
+        wanted: dict[str, float | None] = {key: found.metrics[key] for key in ("in_use", "rare", "dead")}
+        wanted |= {f"smooth_{w}": None if "exp3" in name else plain.smoothness(r).mean() for w, r in rows.items()}
+        wanted |= {f"local_{w}": None if "exp3" in name else plain.locality(r).mean() for w, r in rows.items()}
+        wanted["purity"] = (found.by_class[used].max(1) / found.count[used]).mean()
+        wanted["purity_chance"] = 0.1135  # 1,135 of MNIST's test images are ones
+        wanted["n"] = 10_000
+        assert list(kept) == list(wanted), where
+        one_image = 1 / (30 * used.sum())  # of a rare tie between two latents: what that may change of the purity
+        for key, value in wanted.items():
+            by = one_image if key == "purity" else None
+            close = value if value is None or key in WHOLE else pytest.approx(value, rel=CLOSE, abs=by)
+            assert kept[key] == close, f"{where}: {key} is {value}, metrics.json says {kept[key]}"
+
+
 @pytest.mark.parametrize("name", [n for n in MODELS if n not in SAES])
 def test_a_networks_metrics_are_those_of_its_weights(name: str, mnist_dir: Path) -> None:
     said, own = stored(name), plain.config(name)
@@ -86,6 +116,8 @@ def test_what_is_measured_is_within_its_bounds() -> None:
             assert m["dead"] + m["rare"] + m["in_use"] == d_sae, (name, where)
             assert all(isinstance(m[key], int) for key in WHOLE), (name, where)
             assert 0 < m["fvu"] < 0.4 and 0.85 < m["pearson"] < 1, (name, where)
+        for where, r in readable(name).items():
+            assert [r[key] for key in WHOLE] == [stored(name)[where][key] for key in WHOLE], (name, where)
 
 
 @pytest.mark.case(21)
