@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from sae_core.datasets import default_data_dir
+from sae_core.datasets import dataset_names, default_data_dir
 
 
 def place(text: str) -> Path:
@@ -26,6 +26,31 @@ def helps() -> bool:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """A data set by its name, or a folder of shards and how that is taken."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--dataset", choices=dataset_names(), default="mnist")
+    which.add_argument(
+        "--data",
+        type=place,
+        metavar="DIR",
+        default=None,
+        help="activations instead of pictures: a folder of shards, which `data shard` makes",
+    )
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        metavar="SHARE",
+        default=0.05,
+        help="of that folder's rows, the last ones: never trained on, and what is measured on (default: 0.05)",
+    )
+    parser.add_argument(
+        "--no-hashes",
+        action="store_true",
+        help="do not read that folder once more to check its hashes, and that its numbers are finite",
+    )
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:

@@ -13,17 +13,19 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sae_core import files, train_command
-from sae_core.arguments import add_data_dir, add_device, add_json, add_progress, helps, metrics_text, one_of_many, place
-from sae_core.datasets import (
-    DataError,
-    ImageSet,
-    data_folder,
-    dataset_info,
-    dataset_names,
-    download_dataset,
-    load_dataset,
+from sae_core import data_command, files, train_command
+from sae_core.arguments import (
+    add_data,
+    add_data_dir,
+    add_device,
+    add_json,
+    add_progress,
+    helps,
+    metrics_text,
+    one_of_many,
+    place,
 )
+from sae_core.datasets import DataError, ImageSet, dataset_names, load_dataset
 from sae_core.measure import features
 from sae_core.progress import Bars, ProgressFile, plain
 from sae_core.store import catalogue
@@ -91,8 +93,8 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         train_command.add_variants(train)
     evaluate = command("evaluate", _evaluate, "measure a model on a split")
     evaluate.add_argument("checkpoint", help="a name from `list`, NAME/0, or a folder")
-    evaluate.add_argument("--dataset", choices=dataset_names(), default="mnist")
-    evaluate.add_argument("--split", default="test")
+    add_data(evaluate)
+    evaluate.add_argument("--split", default="test", help="of the data set (default: test)")
     encode = command("encode", _encode, "the sparse code of a picture")
     encode.add_argument("image", type=place, help="PNG, JPEG, WebP, GIF or BMP of any size; prepared as MNIST's are")
     encode.add_argument("--checkpoint", required=True)
@@ -123,14 +125,12 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     dashboard.add_argument("--port", type=int, default=8501)
     dashboard.add_argument("streamlit", nargs="*", help="further options for streamlit, after --")
     dashboard.set_defaults(json=False)
-    data = command("data", _data, "get a data set, or see which are here")
-    data.add_argument("action", choices=("get", "list"))
-    data.add_argument("name", nargs="?", choices=dataset_names())
+    data_command.add_actions(command("data", data_command.listed, "data sets that are here, and folders of shards"))
     for sub in (evaluate, encode, features, readable, reproduce):
         add_device(sub)
-    for sub in (evaluate, data, features, readable, first, benchmark, reproduce):
+    for sub in (evaluate, features, readable, first, benchmark, reproduce):
         add_data_dir(sub)
-    for sub in (evaluate, encode, data, features, readable, first, benchmark, reproduce, commands.choices["list"]):
+    for sub in (evaluate, encode, features, readable, first, benchmark, reproduce, commands.choices["list"]):
         add_json(sub)
     return parser
 
@@ -142,6 +142,10 @@ def _evaluate(args: argparse.Namespace) -> tuple[Any, str]:
     from sae_core.store.checkpoints import load, load_network
 
     checkpoint = catalogue.read(args.checkpoint)
+    if args.data is not None:
+        return _evaluate_on_shards(args)
+    if checkpoint.no_pictures:
+        raise ValueError(f"{checkpoint.no_pictures}: measure it with --data DIR")
     images: ImageSet = load_dataset(args.dataset, args.split, args.data_dir)
     if checkpoint.is_sae:
         metrics = evaluate(load(args.checkpoint, args.device), images.x)._asdict()
@@ -154,12 +158,25 @@ def _evaluate(args: argparse.Namespace) -> tuple[Any, str]:
     return metrics, metrics_text({f"{images.name}/{images.split}": metrics})
 
 
+def _evaluate_on_shards(args: argparse.Namespace) -> tuple[Any, str]:
+    from sae_core.measure.metrics import evaluate
+    from sae_core.store.checkpoints import load
+
+    with Bars() as progress:
+        rows = train_command.shards_of(args, progress)[1]
+    sae = load(args.checkpoint, args.device)
+    metrics = evaluate(sae, rows)._asdict()
+    return metrics, metrics_text({f"{rows.name}/{rows.split}": metrics})
+
+
 def _features(args: argparse.Namespace) -> tuple[Any, str]:
     from sae_core.models.sae import SAE
     from sae_core.store.checkpoints import load_network
     from sae_core.store.train_or_load import describe_all
 
     folder, _ = catalogue.find(args.checkpoint)
+    if why := catalogue.read(args.checkpoint).no_pictures:
+        raise ValueError(why)
     sae = load_network(folder, args.device)
     if not isinstance(sae, SAE):
         raise ValueError(f"a {sae.variant} has no features")
@@ -181,6 +198,8 @@ def _readability(args: argparse.Namespace) -> tuple[Any, str]:
         raise ValueError(f"a {sae.variant} has no features")
     sae.member(member or 0)  # before anything is measured: ValueError where there is none
     checkpoint = catalogue.read(folder)
+    if checkpoint.no_pictures:
+        raise ValueError(checkpoint.no_pictures)
     images = load_dataset(args.dataset or checkpoint.training["data"], args.split, args.data_dir)
     with Bars() as progress:
         found = read_all(sae, images, progress.stage)
@@ -305,18 +324,3 @@ def _list(args: argparse.Namespace) -> tuple[Any, str]:
         f"{c.name}  ({c.variant}{', collapsed' if c.collapsed else ''})\n{metrics_text(c.metrics)}" for c in found
     )
     return rows, text or "no model is here yet: python -m sae_core train topk"
-
-
-def _data(args: argparse.Namespace) -> tuple[Any, str]:
-    names = dataset_names()
-    if args.action == "get":
-        if args.name is None:
-            raise ValueError(f"say which: {', '.join(n for n in names if dataset_info(n).downloadable)}")
-        with Bars() as progress:
-            print(download_dataset(args.name, args.data_dir, progress.stage), file=sys.stderr)
-    folder = data_folder(args.data_dir).absolute()
-    here = {n: dataset_info(n).is_here(folder) for n in names}
-    why = {n: ask(folder) for n in names if (ask := dataset_info(n).why_not) and not here[n]}
-    return here, "\n".join(
-        f"{n}: {'here' if ok else 'not here'}" + (f". {why[n]}" if n in why else "") for n, ok in here.items()
-    )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sae_core import files
-from sae_core.arguments import add_data_dir, add_device, add_json, add_progress, metrics_text, place
-from sae_core.datasets import ImageSet, dataset_names, load_dataset
+from sae_core.arguments import add_data, add_data_dir, add_device, add_json, add_progress, metrics_text, place
+from sae_core.datasets import ImageSet, load_dataset
+from sae_core.datasets.shards import Activations, check, open_shards, parts
 from sae_core.options import add_arguments, from_dict
 from sae_core.progress import Bars
 from sae_core.store import catalogue
@@ -38,7 +40,7 @@ def add_variants(parser: argparse.ArgumentParser) -> None:
         )
         add_arguments(sub.add_argument_group("the model"), cls.Config)
         add_arguments(sub.add_argument_group("the training"), TrainOptions, cls.recipe)
-        sub.add_argument("--dataset", choices=dataset_names(), default="mnist")
+        add_data(sub)
         sub.add_argument(
             "--out", type=place, default=catalogue.stores()[0], help="the folder of models; the model is OUT/NAME"
         )
@@ -64,8 +66,14 @@ def train(args: argparse.Namespace) -> tuple[Any, str]:
 
     with joined(args.device) as ranks:
         cls = networks()[args.variant]
+        held: Activations | None = None
+        images: ImageSet | Activations
         with ranks.apart():
-            images = load_dataset(args.dataset, "train", args.data_dir)
+            if args.data is not None:
+                with Bars(args.progress) as progress:
+                    images, held = shards_of(args, progress)
+            else:
+                images = load_dataset(args.dataset, "train", args.data_dir)
         reads = getattr(args, "reads", None) or PIXELS
         from_images = fitting(cls, images)
         if reads != PIXELS and args.variant != "generator":
@@ -77,24 +85,44 @@ def train(args: argparse.Namespace) -> tuple[Any, str]:
             return None, ""
         if ranks.size > 1:
             print(f"{ranks.size} processes train together", file=sys.stderr)
-        return _train(args, images, config, opts, ranks)
+        return _train(args, images, held, config, opts, ranks)
+
+
+def shards_of(args: argparse.Namespace, progress: Bars) -> tuple[Activations, Activations]:
+    """What of the folder of shards is trained on, and what is measured on. Sizes are always checked; hashes by the
+    first process of each machine."""
+    shards = open_shards(args.data)
+    found = parts(shards, args.held_out)
+    if not args.no_hashes and os.environ.get("LOCAL_RANK", "0") == "0":
+        check(shards, progress.stage)
+    return found
 
 
 def _train(
-    args: argparse.Namespace, images: ImageSet, config: Any, opts: TrainOptions, ranks: Alone
+    args: argparse.Namespace,
+    images: ImageSet | Activations,
+    held: Activations | None,
+    config: Any,
+    opts: TrainOptions,
+    ranks: Alone,
 ) -> tuple[Any, str]:
     """What is said of the model that this gives, trained or found."""
     from sae_core.store.plan import Plan
     from sae_core.store.train_or_load import train_or_load
     from sae_core.training.loggers import logger, pictures
 
-    measure, describe = _measured(images, args.data_dir)
+    measure: Sequence[ImageSet | Activations]
+    if isinstance(images, ImageSet):
+        measure, describe = _measured(images, args.data_dir)
+        shown = measure[1].x
+    else:
+        measure, describe, shown = [held] if held else [], [], None
     begun = _unfinished(args.out, args.variant)
     with Bars(args.progress) as progress, ExitStack() as stack:
         heard: list[Callable[[TrainLog], None]] = [progress.log]
         log: Logger | None = None
         if args.log_to:
-            settings = {**dataclasses.asdict(config), **dataclasses.asdict(opts), "data": args.dataset}
+            settings = {**dataclasses.asdict(config), **dataclasses.asdict(opts), "data": images.name}
             plan = Plan(args.variant, config, opts, images.name, images.split, len(images), images.fingerprint)
             run = f"{args.name or plan.default_name}-{plan.hash[:6]}"
             log = stack.enter_context(logger(args.log_to, run, settings, Path("logs")))
@@ -106,7 +134,7 @@ def _train(
 
         def at_epoch(step: int, measured: dict[str, Any], model: Network) -> None:
             if log is not None:
-                log.epoch(step, measured, pictures(model, measure[1].x))
+                log.epoch(step, measured, {} if shown is None else pictures(model, shown))
 
         checkpoint, cached = train_or_load(
             args.variant,

@@ -10,19 +10,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sae_core import files
 from sae_core.datasets import load_dataset
+from sae_core.datasets.shards import open_shards, parts
 from sae_core.models.alone import ALONE, Alone
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
-from sae_core.store.train_or_load import help_train, train_or_load
+from sae_core.store.train_or_load import Data, help_train, train_or_load
 from sae_core.training.loop import Training, TrainLog, TrainOptions
 from sae_core.training.ranks import joined
+from sae_core.training.stream import Stream
 from sae_core.variants import build_network, networks
 from sae_core.variants.topk import TopKConfig
 
@@ -148,10 +151,13 @@ def broken(ranks: Alone, folder: Path) -> None:
 
 
 def train(ranks: Alone, folder: Path) -> None:
-    """What the command does, kept at every log, and slowly where SLOWLY is set."""
-    data = load_dataset("digits", "train")
-    config = TopKConfig(d_sae=48, k=6)
-    opts = TrainOptions(epochs=12, batch_size=100, seed=3)
+    """What the command does, kept at every log, and slowly where SLOWLY is set; on a folder of shards where SHARDS is
+    one."""
+    data: Data = load_dataset("digits", "train")
+    if folder_of_shards := os.environ.get("SHARDS"):
+        data = parts(open_shards(Path(folder_of_shards)), 0.05)[0]
+    config = TopKConfig(d_in=data.d_in, d_sae=48, k=6)
+    opts = TrainOptions(epochs=12, batch_size=100, seed=3, buffer=256)
 
     def told(log: TrainLog) -> None:
         (folder / "log").write_text(f"{ranks.size} {log.step}")
@@ -161,6 +167,40 @@ def train(ranks: Alone, folder: Path) -> None:
         train_or_load("topk", data, config, opts, out=folder, on_log=told, save_every_s=0.0, device="cpu", ranks=ranks)
     else:
         help_train("topk", data, config, opts, out=folder, device="cpu", ranks=ranks)
+
+
+class Rows:
+    """The images of `images` as a source of rows."""
+
+    d_in, dtype = D_IN, "float32"
+
+    def __len__(self) -> int:
+        return N
+
+    def read(self, start: int, stop: int, out: np.ndarray) -> None:
+        out[:] = images()[0][start:stop]
+
+    def rows(self, index: np.ndarray) -> np.ndarray:
+        return images()[0][index].float().numpy()
+
+
+class Streamed(Stream):
+    """In float64, of which only rounding then differs."""
+
+    def __getitem__(self, which: slice | Tensor) -> Tensor:
+        return super().__getitem__(which).double()
+
+
+def streamed(ranks: Alone) -> dict[str, Tensor]:
+    """What trainings end with that have 16 of the 50 rows in memory: batches end in the middle of a buffer."""
+    found: dict[str, Tensor] = {}
+    for variant, revival in (("topk", "aux"), ("topk", "reinit"), ("batch_topk", "aux"), ("relu_l1", "none")):
+        sae, opts = model(variant, {}, seed=1 + 7 * ranks.rank), replace(OPTS, revival=revival)
+        run = Training(sae, Streamed(Rows(), 16, opts.seed, torch.device("cpu")), opts, log_every=10**9, ranks=ranks)
+        list(run)
+        sae.finish(cast("Tensor", run.x))
+        found |= {f"{variant} {revival}|{name}": t for name, t in result(run).items()}
+    return found
 
 
 def for_ever(ranks: Alone, folder: Path) -> None:
@@ -224,6 +264,9 @@ def main(what: str, folder: Path, *more: str) -> None:
             found = {**all_cases(ranks), **{f"values|{name}": t for name, t in values(ranks).items()}}
             kept = {name: t.contiguous().numpy() for name, t in found.items()}
             files.write_tensors(folder / f"{ranks.size}-{ranks.rank}.safetensors", kept)
+        elif what == "streamed":
+            kept = {name: t.contiguous().numpy() for name, t in streamed(ranks).items()}
+            files.write_tensors(folder / f"streamed-{ranks.rank}.safetensors", kept)
         elif what == "part":
             part(ranks, folder, int(more[0]))
         elif what == "for_ever":

@@ -54,7 +54,8 @@ MAY_IMPORT = {
     "progress": ["training", *GROUND],
     "arguments": ["datasets"],
     "train_command": ["arguments", "progress", *MEASURED],
-    "cli": ["arguments", "train_command", "progress", "documents", *MEASURED],
+    "data_command": ["arguments", "progress", "datasets", *GROUND],
+    "cli": ["arguments", "train_command", "data_command", "progress", "documents", *MEASURED],
     "checkpoints": ["store"],  # a face: the names that people import
     "__main__": ["cli"],
 }

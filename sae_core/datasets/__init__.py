@@ -62,6 +62,15 @@ class ImageSet:
         return len(self.x)
 
     @property
+    def d_in(self) -> int:
+        """Pixels of a picture."""
+        return int(self.x.shape[1])
+
+    def first(self, n: int) -> np.ndarray:
+        """The first n images [n, d_in]."""
+        return self.x[:n]
+
+    @property
     def side(self) -> int:
         """Pixels of a picture's side. ValueError where they are no square pictures."""
         return side_of(self.x.shape[1])

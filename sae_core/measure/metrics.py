@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -143,7 +143,19 @@ def accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.argmax(-1) == labels
 
 
-def batches(x: np.ndarray | Tensor, device: torch.device | str, size: int = 1000) -> Iterator[Tensor]:
+class Rows(Protocol):
+    """Rows that are looked at some at a time: an array, a tensor, or a part of a folder of shards."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: slice, /) -> np.ndarray | Tensor: ...
+
+
+AT_ONCE = 1 << 25
+"""activations of a code that are in memory at once: fewer rows, where there are many latents"""
+
+
+def batches(x: Rows, device: torch.device | str, size: int = 1000) -> Iterator[Tensor]:
     """The rows of x in batches on a device."""
     for start in range(0, len(x), size):
         part = x[start : start + size]
@@ -151,9 +163,11 @@ def batches(x: np.ndarray | Tensor, device: torch.device | str, size: int = 1000
 
 
 @torch.no_grad()
-def evaluate(sae: SAE, pictures: np.ndarray | Tensor, batch_size: int = 1000) -> Metrics:
-    """Measure `sae` on pictures [N, 784], with what it reads of them as x. ValueError for an ensemble."""
+def evaluate(sae: SAE, pictures: Rows, batch_size: int = 1000) -> Metrics:
+    """Measure `sae` on pictures [N, 784], with what it reads of them as x; or on activations [N, d_in] of any kind,
+    which it reads as they are. ValueError for an ensemble."""
     running = RunningMetrics()
+    batch_size = max(1, min(batch_size, AT_ONCE // sae.config.d_sae))
     for batch in batches(pictures, sae.W_enc.device, batch_size):
         x = sae.read(batch)
         out = sae(x)

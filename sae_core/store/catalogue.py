@@ -113,10 +113,22 @@ class Checkpoint:
         return self.path.parent == (files.home() / "checkpoints").resolve()
 
     @property
+    def no_pictures(self) -> str:
+        """Why no picture can be given to it, in words; empty for one that reads pictures."""
+        from sae_core.datasets.shards import SPLIT
+
+        if self.training["split"] != SPLIT:
+            return ""
+        return f"{self.name} was trained on activations [N, {self.config['d_in']}], of which there are no pictures"
+
+    @property
     def side(self) -> int:
-        """Pixels of the side of the pictures that it is given, itself or the classifier that it reads."""
+        """Pixels of the side of the pictures that it is given, itself or the classifier that it reads. CheckpointError
+        where it reads none."""
         from sae_core.pictures.sides import side_of
 
+        if self.no_pictures:
+            raise CheckpointError(self.no_pictures)
         reads = str(self.config.get("reads") or "pixels").partition("@")[0]
         of = self if reads == "pixels" or not self.is_sae else read(reads)
         if of.is_sae and of is not self:

@@ -17,11 +17,13 @@ import torch
 
 from sae_core import files
 from sae_core.datasets import ImageSet
+from sae_core.datasets.shards import Activations
 from sae_core.device import resolve
 from sae_core.files import CheckpointError
 from sae_core.measure import describe, features, likeness, readability
 from sae_core.measure.metrics import evaluate, evaluate_network, validation_loss, with_scrambled
 from sae_core.models.alone import ALONE, Alone
+from sae_core.models.configs import PIXELS
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
 from sae_core.options import from_dict
@@ -31,8 +33,11 @@ from sae_core.store.catalogue import Checkpoint, list_checkpoints, read, read_fo
 from sae_core.store.checkpoints import attach, cfg, pin, save
 from sae_core.store.plan import Plan
 from sae_core.training.loop import Training, TrainLog, TrainOptions
+from sae_core.training.stream import Stream
 from sae_core.variants import build_network, networks
 
+Data = ImageSet | Activations
+"""what a model is trained on, or measured on"""
 OnEpoch = Callable[[int, dict[str, Any], Network], None]
 RESUME = "resume.safetensors"
 SAVE_EVERY_S = 20.0
@@ -41,14 +46,14 @@ SAVE_EVERY_S = 20.0
 
 def train_or_load(
     variant: str,
-    images: ImageSet,
+    images: Data,
     config: Any = None,
     opts: TrainOptions | None = None,
     *,
     out: Path,
     name: str | None = None,
     device: str = "auto",
-    measure: Sequence[ImageSet] = (),
+    measure: Sequence[Data] = (),
     describe: Sequence[ImageSet] = (),
     on_log: Callable[[TrainLog], None] | None = None,
     on_epoch: OnEpoch | None = None,
@@ -94,7 +99,7 @@ def train_or_load(
 
 def help_train(
     variant: str,
-    images: ImageSet,
+    images: Data,
     config: Any = None,
     opts: TrainOptions | None = None,
     *,
@@ -118,25 +123,45 @@ def help_train(
     ranks.leave()
 
 
-def _plan(variant: str, images: ImageSet, config: Any, opts: TrainOptions | None, out: Path) -> Plan:
+def _plan(variant: str, images: Data, config: Any, opts: TrainOptions | None, out: Path) -> Plan:
     """What is to be trained; ValueError for a variant that there is not."""
     cls = networks().get(variant)
     if cls is None:
         raise ValueError(f"there is no model called {variant!r}; there is {', '.join(networks())}")
-    config = pin(config or from_dict(cls.Config, fitting(cls, images)), out)
+    config = config or from_dict(cls.Config, fitting(cls, images))
     opts = opts or TrainOptions(**cls.recipe_for(len(images)))
+    if isinstance(images, Activations):
+        where = images.shards.folder
+        if why := _wants_pictures(cls, config, opts):
+            raise ValueError(f"{why}, and {where} holds activations")
+        if config.d_in != images.d_in:
+            raise ValueError(f"d_in is {config.d_in}, and {where} has {images.d_in} numbers a row")
+    config = pin(config, out)
     return Plan(variant, config, opts, images.name, images.split, len(images), images.fingerprint)
 
 
+def _wants_pictures(cls: type[Network], config: Any, opts: TrainOptions) -> str:
+    """Why a model cannot be trained on activations; empty where it can."""
+    if not issubclass(cls, SAE):
+        return f"a {cls.variant} learns from pictures and their classes"
+    if PIXELS not in (config.reads, config.shows) or config.reads != config.shows:
+        return f"an SAE that reads {config.reads} and shows {config.shows} needs pictures"
+    return "scrambled images are made of pictures" if opts.scrambled else ""
+
+
 def _begin(
-    plan: Plan, images: ImageSet, near: Path, device: torch.device, ranks: Alone, resume: Path | None = None
+    plan: Plan, images: Data, near: Path, device: torch.device, ranks: Alone, resume: Path | None = None
 ) -> Training:
     """The training of a plan, from where it was left: on every rank as the first one finds it."""
     model = build_network(plan.variant, plan.config, seed=plan.options.seed).to(device)
     attach(model, near, device.type)
-    x = torch.tensor(images.x).to(device)
-    labels = torch.tensor(images.labels).to(device)
-    training = Training(model, x, plan.options, labels=labels, classes=images.n_classes, ranks=ranks)
+    if isinstance(images, Activations):
+        stream = Stream(images, plan.options.buffer, plan.options.seed, device)
+        training = Training(model, stream, plan.options, ranks=ranks)
+    else:
+        x = torch.tensor(images.x).to(device)
+        labels = torch.tensor(images.labels).to(device)
+        training = Training(model, x, plan.options, labels=labels, classes=images.n_classes, ranks=ranks)
     found = None
     if resume is not None and resume.exists():
         found = {key: torch.from_numpy(a) for key, a in files.read_tensors(resume)[0].items()}
@@ -152,9 +177,9 @@ def _epochs(training: Training) -> Iterator[TrainLog]:
             yield log
 
 
-def fitting(cls: type[Network], images: ImageSet) -> dict[str, int]:
+def fitting(cls: type[Network], images: Data) -> dict[str, int]:
     """The options of a network that follow from the images: its inputs, and a class more for scrambled ones."""
-    found = {"d_in": images.x.shape[1], "classes": images.n_classes + 1}
+    found = {"d_in": images.d_in} | ({"classes": images.n_classes + 1} if images.n_classes else {})
     return {name: value for name, value in found.items() if name in {f.name for f in fields(cls.Config)}}
 
 
@@ -196,10 +221,10 @@ def _free_name(out: Path, plan: Plan, name: str | None) -> str:
 
 def _make(
     plan: Plan,
-    images: ImageSet,
+    images: Data,
     partial: Path,
     device: torch.device,
-    measure: Sequence[ImageSet],
+    measure: Sequence[Data],
     describe: Sequence[ImageSet],
     told: tuple[Callable[[TrainLog], None] | None, OnEpoch | None, Stage | None],
     save_every_s: float,
@@ -251,10 +276,11 @@ def _make(
     resume.unlink(missing_ok=True)
 
 
-def _held_out(images: ImageSet, measure: Sequence[ImageSet]) -> list[ImageSet]:
-    """Of the splits that are measured those of the same data that were not trained on: a dictionary is the same
+def _held_out(images: Data, measure: Sequence[Data]) -> list[ImageSet]:
+    """Of the splits that are measured those of the same pictures that were not trained on: a dictionary is the same
     whatever it is looked at with, and one split says how much of it is in use."""
-    return [part for part in measure if part.name == images.name and part.split != images.split]
+    pictures = [part for part in measure if isinstance(part, ImageSet)]
+    return [part for part in pictures if part.name == images.name and part.split != images.split]
 
 
 def read_all(sae: SAE, part: ImageSet, on_stage: Stage | None = None) -> dict[str, readability.Readability]:
@@ -300,25 +326,26 @@ CURVE_N = 10_000
 """images of the training split on which the curve by epoch is measured"""
 
 
-def _by_epoch(model: Network, images: ImageSet, measure: Sequence[ImageSet], opts: TrainOptions) -> dict[str, Any]:
+def _by_epoch(model: Network, images: Data, measure: Sequence[Data], opts: TrainOptions) -> dict[str, Any]:
     """What the history keeps at the end of an epoch, by "DATASET/SPLIT"."""
     measured: dict[str, Any] = {}
     classes = images.n_classes  # those of the training, whatever the part
     validation = {}
     for part in measure:
         measured |= _measure(model, part, CURVE_N if part is images else len(part), opts, classes)
-        if opts.scrambled and part is not images:
+        if opts.scrambled and part is not images and isinstance(part, ImageSet):
             x, labels = with_scrambled(part.x, part.labels, scrambled=classes)
             validation[f"{part.name}/{part.split}"] = validation_loss(model, x, labels, opts.batch_size)
     return {"measured": measured, **({"validation": validation} if validation else {})}
 
 
-def _measure(model: Network, part: ImageSet, n: int, opts: TrainOptions, classes: int) -> dict[str, dict[str, float]]:
+def _measure(model: Network, part: Data, n: int, opts: TrainOptions, classes: int) -> dict[str, dict[str, float]]:
     """The metrics on the first n images of a split; "DATASET/SPLIT#1" and so on for an ensemble's later members."""
     where = f"{part.name}/{part.split}"
     if isinstance(model, SAE):
         members = range(getattr(model.config, "members", 1))
-        return {f"{where}#{i}" if i else where: evaluate(model.member(i), part.x[:n])._asdict() for i in members}
+        return {f"{where}#{i}" if i else where: evaluate(model.member(i), part.first(n))._asdict() for i in members}
+    assert isinstance(part, ImageSet)  # a plan for anything else was refused
     x, labels = torch.tensor(part.x[:n]), torch.tensor(part.labels[:n])
     if opts.scrambled:
         x, labels = with_scrambled(x, labels, scrambled=classes)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from sae_core.models.network import Network
 from sae_core.options import option
 from sae_core.pictures.scramble import scramble
 from sae_core.training.replay import Replay
+from sae_core.training.stream import Stream
 
 REVIVAL = ("none", "reinit", "aux")
 _LOOKED_AT = 4096
@@ -47,6 +48,9 @@ class TrainOptions:
     )
     revival: str = option("none", "how dead latents come back: started anew, or by an auxiliary loss", choices=REVIVAL)
     revive_every: int = option(300, "steps between two times that dead latents are started anew", low=1)
+    buffer: int = option(
+        65_536, "rows of a folder of shards (`--data`) that are in memory and shuffled together", low=1, high=10**9
+    )
     precision: str = option("auto", "auto: TF32 products on CUDA, float32 on a CPU", choices=devices.PRECISIONS)
 
     def __post_init__(self) -> None:
@@ -84,7 +88,8 @@ class TrainLog(NamedTuple):
 
 
 class Training(Iterator[TrainLog]):
-    """Train `model` in place on pictures x [N, 784], which lie whole on its device; iterate to go on.
+    """Train `model` in place on pictures x [N, 784], which lie whole on its device, or on a `Stream` of activations
+    [N, d_in], of which a part does; iterate to go on.
 
     `labels` [N] are for a network that learns them, `classes` of them (None: as many as there are); scrambled images
     are the class after those. A log comes every `log_every` steps and at the end of each epoch.
@@ -96,7 +101,7 @@ class Training(Iterator[TrainLog]):
     def __init__(
         self,
         model: Network,
-        x: Tensor,
+        x: Tensor | Stream,
         opts: TrainOptions,
         *,
         labels: Tensor | None = None,
@@ -106,8 +111,12 @@ class Training(Iterator[TrainLog]):
     ) -> None:
         if len(x) == 0:
             raise ValueError("there is nothing to train on: no image was given")
+        self._stream = x if isinstance(x, Stream) else None
+        if self._stream is not None and opts.scrambled:
+            raise ValueError("scrambled images are made of pictures, and these are activations")
+        x = cast("Tensor", x)  # a stream answers what is asked of it here, and in a variant's `start` and `finish`
         read = model.read(x)
-        model._check(read)
+        model._check(read if self._stream is None else read[:1])
         self.model, self.x, self.labels, self.opts, self.log_every = model, x, labels, opts, log_every
         self.ranks = model.ranks = ranks
         self.classes = 0 if labels is None else classes or int(labels.max()) + 1
@@ -179,6 +188,8 @@ class Training(Iterator[TrainLog]):
         """Indices of that step's images. Each epoch's order follows from seed and epoch alone, so that a
         training that goes on in another process sees the images it would have seen."""
         epoch, at = divmod(step, self.per_epoch)
+        if self._stream is not None:
+            return self._stream.order(epoch, at * self.opts.batch_size, (at + 1) * self.opts.batch_size)
         if self._epoch != epoch:
             generator = torch.Generator().manual_seed(self.opts.seed + 1_000_003 * epoch)
             order = torch.randperm(self.accesses, generator=generator)  # the CPU's: the same for every device
@@ -216,9 +227,10 @@ class Training(Iterator[TrainLog]):
         return losses
 
     def _recorded(self) -> Replay | None:
-        """Where a step can be recorded: on one GPU, if neither the model nor the images need the CPU for it."""
+        """Where a step can be recorded: on one GPU, if neither the model nor the images need the CPU for it. What the
+        ranks ask each other is no part of what a GPU can replay."""
         here = self.x.device.type == "cuda" and self.ranks.size == 1
-        can = here and self.model.replayable and not self.opts.scrambled
+        can = here and self.model.replayable and not self.opts.scrambled and self._stream is None
         return Replay(self._learn) if can else None
 
     def _learn(self, index: Tensor) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from sae_core.models.configs import KConfig
 from sae_core.models.forms import Selection
+from sae_core.models.largest import last_and_next
 from sae_core.models.registry import register
 from sae_core.models.sparse import Pairs
 from sae_core.models.untied import Untied
@@ -17,6 +19,8 @@ from sae_core.options import option
 
 CHUNK = 4096
 """images looked at together while the threshold is set"""
+AT_ONCE = 1 << 25
+"""pre_acts that are in memory meanwhile: fewer images, where there are many latents"""
 
 
 @dataclass(frozen=True)
@@ -88,20 +92,19 @@ class BatchTopK(Untied):
     def finish(self, x: Tensor) -> None:
         """Set the threshold: exactly k·N activations on x [N, d_in] are above it (fewer where fewer are positive).
 
-        One pass in which only the k·N + 1 largest so far are kept. It lies between the last that stays and the first
-        that does not: on one of them, rounding would decide about that image.
+        It lies between the last that stays and the first that does not: on one of them, rounding would decide about
+        that image.
         """
-        wanted = self.config.k * len(x) + 1
-        kept = x.new_zeros(0)
-        for start in range(0, len(x), CHUNK):
-            positive = self._pre_acts(x[start : start + CHUNK]).flatten()
-            positive = positive[positive > (kept[-1] if len(kept) >= wanted else 0.0)]
-            kept = torch.cat([kept, positive])
-            if len(kept) >= wanted:
-                kept = kept.topk(wanted).values
-        if len(kept) < wanted:
+        rows = max(1, min(CHUNK, AT_ONCE // self.config.d_sae))
+
+        def parts() -> Iterator[Tensor]:
+            for start in range(0, len(x), rows):
+                yield self._pre_acts(x[start : start + rows]).flatten()
+
+        found = last_and_next(parts, self.config.k * len(x))
+        if found is None:
             self.threshold.zero_()
             return
-        stays, goes = kept[-2], kept[-1]
+        stays, goes = found
         between = (stays + goes) / 2
         self.threshold.copy_(between if between < stays else goes)

@@ -87,6 +87,7 @@ def _stats(path: Path, hash: str, dataset: str, split: str, member: int) -> Feat
 def listed() -> tuple[dict[str, Model], list[str]]:
     """Every SAE a person can choose, each member of an ensemble for itself, and a sentence for each broken folder."""
     found, broken = catalogue.list_checkpoints()
-    several = [(c, i) for c in found if c.is_sae for i in range(c.members)]
+    broken += [f"{c.no_pictures}: python -m sae_core evaluate {c.name} --data DIR" for c in found if c.no_pictures]
+    several = [(c, i) for c in found if c.is_sae and not c.no_pictures for i in range(c.members)]
     listed = [Model(f"{c.name}/{i}" if c.members > 1 else c.name, c.hash, c.path, i) for c, i in several]
     return {m.name: m for m in listed}, broken
