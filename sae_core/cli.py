@@ -107,6 +107,11 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     readable.add_argument("--dataset", choices=dataset_names(), default=None, help="default: what it was trained on")
     readable.add_argument("--split", default="test")
     readable.add_argument("--save", action="store_true", help="write it into the model's metrics.json")
+    limiting = command("limits", _limits, "what limits a reconstruction: its code's values, its choice, its dictionary")
+    limiting.add_argument("checkpoint", help="a name from `list`, NAME/0, or a folder")
+    limiting.add_argument("--dataset", choices=dataset_names(), default="mnist")
+    limiting.add_argument("--split", default="test")
+    limiting.add_argument("--images", type=int, default=1000, help="the first of the split (default: 1000)")
     command("list", _list, "the models at hand")
     first = command("analyze-loss", _analyze_loss, "the mean image's MSE, and each member's before any training")
     first.add_argument("--members", type=int, default=5, help="of the ensemble (default: 5)")
@@ -126,11 +131,12 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     dashboard.add_argument("streamlit", nargs="*", help="further options for streamlit, after --")
     dashboard.set_defaults(json=False)
     data_command.add_actions(command("data", data_command.listed, "data sets that are here, and folders of shards"))
-    for sub in (evaluate, encode, features, readable, reproduce):
+    for sub in (evaluate, encode, features, readable, limiting, reproduce):
         add_device(sub)
-    for sub in (evaluate, features, readable, first, benchmark, reproduce):
+    for sub in (evaluate, features, readable, limiting, first, benchmark, reproduce):
         add_data_dir(sub)
-    for sub in (evaluate, encode, features, readable, first, benchmark, reproduce, commands.choices["list"]):
+    listed = commands.choices["list"]
+    for sub in (evaluate, encode, features, readable, limiting, first, benchmark, reproduce, listed):
         add_json(sub)
     return parser
 
@@ -210,6 +216,25 @@ def _readability(args: argparse.Namespace) -> tuple[Any, str]:
         path = catalogue.add_readability(folder, {place: of.stored() for place, of in found.items()})
         print(f"wrote {path}", file=sys.stderr)
     return one._asdict(), one.text()
+
+
+def _limits(args: argparse.Namespace) -> tuple[Any, str]:
+    from sae_core.measure import limits
+    from sae_core.store.checkpoints import load
+
+    if args.images < 1:
+        raise ValueError(f"at least one image is wanted, not {args.images}")
+    images = load_dataset(args.dataset, args.split, args.data_dir)
+    with Bars() as progress:
+        found = limits.measure(load(args.checkpoint, args.device), images.x[: args.images], progress.stage)
+    of = f"the first {found.n:,} of {images.name}/{images.split}, {found.l0:.1f} latents an image"
+    text = [
+        f"fraction of variance unexplained, {of}",
+        f"  {found.fvu:.4f}  by the encoder's code",
+        f"  {found.fvu_refit:.4f}  the same latents with their best values",
+        f"  {found.fvu_omp:.4f}  as many latents, chosen by orthogonal matching pursuit",
+    ]
+    return {**found._asdict(), "split": f"{images.name}/{images.split}"}, "\n".join(text)
 
 
 def _analyze_loss(args: argparse.Namespace) -> tuple[Any, str]:
