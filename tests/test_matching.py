@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sae_core.measure import geometry
-from sae_core.models.matching import MATCHING, ROW_MAX, agreement, assign, cosines, mmcs, partners
+from sae_core.models.matching import MATCHING, ROW_MAX, Known, agreement, assign, cosines, mmcs, partners
 
 
 def dictionaries(n: int = 3, d: int = 7, d_sae: int = 6, seed: int = 0) -> Tensor:
@@ -90,6 +90,37 @@ def test_dictionaries_of_two_sizes_are_matched_from_the_smaller() -> None:
     rows = dictionaries(1)[0].t()
     assert mmcs(rows, rows[2:5]) == pytest.approx(1)
     assert mmcs(rows[2:5], rows) == pytest.approx(1)
+
+
+def test_what_still_holds_is_proved_and_what_does_not_is_looked_for() -> None:
+    known, similarity = Known(), torch.tensor([[0.9, 0.8], [0.7, 0.1]])
+    # 0.8 + 0.7 against 0.9 + 0.1: row 0 gives up the column that it likes best
+    assert known.assign((0, 1), similarity).tolist() == [1, 0] and known.asked == 1
+    assert known.assign((0, 1), similarity).tolist() == [1, 0] and known.asked == 1
+    similarity[1, 1] = 0.59  # 0.9 + 0.59 is still less, by 0.01
+    assert known.assign((0, 1), similarity).tolist() == [1, 0] and known.asked == 1
+    similarity[1, 1] = 0.61
+    assert known.assign((0, 1), similarity).tolist() == [0, 1] and known.asked == 2
+    assert known.assign((0, 2), torch.eye(2).flip(0)).tolist() == [1, 0] and known.asked == 3, "another pair"
+
+
+@pytest.mark.parametrize("far", [1e-4, 1e-3, 1e-2, 1e-1])
+def test_assignments_that_follow_each_other_are_those_of_a_search(far: float) -> None:
+    generator, known = torch.Generator().manual_seed(0), Known()
+    a, b = (torch.randn(120, 30, generator=generator) for _ in range(2))
+    for _ in range(60):
+        a, b = a + far * torch.randn(120, 30, generator=generator), b + far * torch.randn(120, 30, generator=generator)
+        similarity = cosines(a, b)
+        assert known.assign((0, 1), similarity).tolist() == assign(similarity.numpy()).tolist()
+    assert known.asked <= 40 if far < 1e-3 else known.asked >= 2, known.asked
+
+
+def test_members_that_train_have_the_partners_of_a_search() -> None:
+    W, known = dictionaries(), Known()
+    for _ in range(30):
+        W = W + 0.01 * torch.randn(W.shape, generator=torch.Generator().manual_seed(1), dtype=W.dtype)
+        units = W * shrink_of(W)
+        assert torch.equal(partners(units, MATCHING, known), partners(units))
 
 
 @pytest.mark.parametrize("how", [MATCHING, ROW_MAX])

@@ -548,9 +548,9 @@ def test_partners_are_looked_for_every_so_many_steps(monkeypatch: pytest.MonkeyP
     real = matching.partners
     sae = held("matching", match_every=4)
 
-    def looking(units: Tensor, how: str) -> Tensor:
+    def looking(units: Tensor, how: str, known: matching.Known) -> Tensor:
         looks.append(int(cast("Tensor", sae.step)))
-        return real(units, how)
+        return real(units, how, known)
 
     monkeypatch.setattr(matching, "partners", looking)
     for _ in Training(sae, pictures(), TrainOptions(epochs=2, batch_size=8, lr=0.01)):

@@ -30,18 +30,71 @@ def assign(similarity: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def partners(units: Tensor, how: str = MATCHING) -> Tensor:
-    """For unit columns [n, d, d_sae] of n models: which of model j belongs to column f of model i, [n, n, d_sae]."""
+def partners(units: Tensor, how: str = MATCHING, known: Known | None = None) -> Tensor:
+    """For unit columns [n, d, d_sae] of n models: which of model j belongs to column f of model i, [n, n, d_sae].
+
+    `known` makes it faster where the columns have changed little since it was asked last, and the same.
+    """
     n, _, d_sae = units.shape
     found = torch.arange(d_sae, device=units.device).repeat(n, n, 1)
     for i, j in combinations(range(n), 2):
         similarity = units[i].t() @ units[j]
         if how == MATCHING:
-            there = torch.from_numpy(assign(similarity.float().cpu().numpy())).to(units.device)
-            found[i, j], found[j, i] = there, there.argsort()
+            found[i, j] = (known or Known()).assign((i, j), similarity)
+            found[j, i] = found[i, j].argsort()
         else:
             found[i, j], found[j, i] = similarity.argmax(1), similarity.argmax(0)
     return found
+
+
+class Known:
+    """The assignments of before with the prices that prove them best, so that what still holds is not looked for anew.
+
+    An assignment of row f to column a(f) has the largest sum if and only if the columns can be given prices v with
+
+    ```
+    similarity[f, a(f)] − v[a(f)]  ≥  similarity[f, j] − v[j]      for all f and j
+    ```
+
+    (duality of the assignment problem: no row would rather have another column). Raising the price of each column to
+    what some row would give for it ends if the assignment is best, and with the prices of before at once: one pass
+    over the similarities instead of a search. If it does not end soon, the Hungarian method is asked.
+    """
+
+    SWEEPS = 6
+    """how often prices are raised before it is asked"""
+    TOLERANCE = 1e-6
+    """what a row may lack: float32's rounding of a cosine"""
+
+    def __init__(self) -> None:
+        self._of: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self.asked = 0
+        """how often the Hungarian method was"""
+
+    def assign(self, pair: tuple[int, int], similarity: Tensor) -> Tensor:
+        """As `assign` for a square similarity [n, n] of that pair of models, on its device."""
+        column, price = self._of.get(pair, (None, similarity.new_zeros(len(similarity))))
+        if column is not None and self._raise(price, column, similarity):
+            return column
+        column = torch.from_numpy(assign(_cpu(similarity))).to(similarity.device)
+        self._of[pair] = column, price
+        self.asked += 1
+        return column
+
+    def _raise(self, price: Tensor, column: Tensor, similarity: Tensor) -> bool:
+        """Raise prices in place; whether they prove the assignment."""
+        lacks = similarity - similarity.gather(1, column[:, None])
+        offers = torch.empty_like(lacks)
+        for _ in range(self.SWEEPS):
+            wanted = torch.add(lacks, price[column][:, None], out=offers).amax(0)
+            if bool((wanted - price).max() <= self.TOLERANCE):
+                return True
+            torch.maximum(price, wanted, out=price)
+        return False
+
+
+def _cpu(similarity: Tensor) -> np.ndarray:
+    return np.asarray(similarity.float().cpu().numpy())
 
 
 def agreement(W: Tensor, shrink: Tensor, partner: Tensor, one_to_one: bool = True) -> Tensor:

@@ -50,6 +50,7 @@ class TiedTopKEnsemble(TiedTopK):
         self.register_buffer("step", torch.zeros((), dtype=torch.long), persistent=False)
         places = (config.members, config.members, config.d_sae) if self._matches else (0,)
         self.register_buffer("partner", torch.zeros(places, dtype=torch.long), persistent=False)
+        self._known = matching.Known()
 
     @property
     def _matches(self) -> bool:
@@ -94,7 +95,7 @@ class TiedTopKEnsemble(TiedTopK):
             return (n * acts.square().sum(0) - acts.sum(0).square()).mean() / (n * (n - 1) / 2)
         how = self.config.consistency
         if int(self.step) % self.config.match_every == 0:
-            self.partner.copy_(matching.partners((self.W_enc * shrink).detach(), how))
+            self.partner.copy_(matching.partners((self.W_enc * shrink).detach(), how, self._known))
             self.ranks.same([self.partner])
         return 1 - matching.agreement(self.W_enc, shrink, self.partner, how == matching.MATCHING)
 
