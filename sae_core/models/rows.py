@@ -19,6 +19,13 @@ def normalise_rows(rows: Tensor) -> None:
 
 
 @torch.no_grad()
+def draw_rows(rows: Tensor, to: Tensor, by: float) -> None:
+    """Draw each of the rows [d_sae, d_in] to its projection on the row of `to`, of unit length: by 1 onto it."""
+    for part, line in zip(rows.split(_AT_ONCE), to.split(_AT_ONCE), strict=True):
+        part.lerp_((part * line).sum(-1, keepdim=True) * line, by)
+
+
+@torch.no_grad()
 def picture_side(x: Tensor) -> int:
     """The side of the square pictures that x [N, d_in] are; 0 where they are none.
 

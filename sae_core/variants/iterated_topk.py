@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from sae_core.models.configs import KConfig
 from sae_core.models.forms import Selection
 from sae_core.models.registry import register
-from sae_core.models.rows import normalise_rows, picture_side, smooth_rows
+from sae_core.models.rows import draw_rows, normalise_rows, picture_side, smooth_rows
 from sae_core.models.sae import SAE
 from sae_core.options import option
 
-_SMOOTH_EVERY = 8
-"""steps between two times that rows are smoothed, by as much as in so many steps"""
+_EVERY = 8
+"""steps between two times that rows are smoothed and drawn together, by as much as in so many steps"""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,10 @@ class IteratedTopKConfig(KConfig):
     step: float = option(1.0, "how much of what it sees it adds to the code", low=1e-3, high=10.0)
     tied: bool = option(False, "one matrix: the decoder's rows are the encoder's, at unit length")
     smooth: float = option(0.2, "how strongly rows are smoothed, where what is read are pictures", low=0.0, high=10.0)
+    pull: float = option(0.0, "how strongly rows that read are drawn to those that write", low=0.0, high=100.0)
+    still: float = option(
+        0.0, "inputs of a smaller deviation over the training data have no weights", low=0.0, high=1.0
+    )
     aux_weight: float = option(1 / 32, "weight of the auxiliary loss that revives dead latents", low=0.0, high=10.0)
     dead_after: int = option(10_000, "training images without activity after which a latent is dead", low=1)
 
@@ -48,7 +52,16 @@ class IteratedTopK(SAE):
 
     Trained on pictures, rows are smoothed a little at each step, by `lr · smooth` (see `smooth_rows`), apart from the
     gradient as AdamW's decay is (Loshchilov & Hutter 2019): directions in which the images hardly ever differ would
-    keep the noise of the start.
+    keep the noise of the start. In the same way a row of the encoder may be drawn to its decoder row's line,
+
+    ```
+    W_enc[:, f] ← (1 − by) · W_enc[:, f]  +  by · (W_enc[:, f] · W_dec[f]) W_dec[f],   by = lr · pull
+    ```
+
+    so that it looks for what it adds, and differs from it only where that explains more. `still` leaves out inputs
+    that hardly ever differ: they take the value of b_dec, in training too, and their weights are 0. Without it latents
+    write faintly in the margin of a digit, where they read each other: a code as good, but one that nobody can read,
+    and that ink in the margin puts out of order.
 
     Sources: iterative hard thresholding (Blumensath & Davies 2008); a learned, unrolled encoder (LISTA, Gregor & LeCun
     2010).
@@ -68,6 +81,8 @@ class IteratedTopK(SAE):
     config: IteratedTopKConfig
     pre_bias = True
     zeros: Tensor
+    moves: Tensor | None = None
+    """[d_in] the inputs that are read and written, 0 or 1; None: all"""
     side: int = 0
     """of the pictures that it is trained on; 0 where they are none"""
 
@@ -103,23 +118,43 @@ class IteratedTopK(SAE):
     def selection(self) -> Selection:
         return Selection("topk", relu=True, k=self.config.k)
 
+    def _moving(self, x: Tensor) -> Tensor:
+        """x with b_dec where it is still."""
+        return x if self.moves is None else torch.where(self.moves > 0, x, self.b_dec.detach())
+
+    def losses(self, x: Tensor) -> dict[str, Tensor]:
+        return super().losses(self._moving(x))
+
+    def revive(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        return super().revive(self._moving(x), generator)
+
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        """b_dec at the mean of x; rows without what never differs in x, which would keep its noise for ever."""
+        """b_dec at the mean of x; rows without what (nearly) never differs in x, whose noise would stay for ever."""
         self.b_dec.copy_(x.mean(0))
         self.side = picture_side(x)
-        for rows in (self.W_enc.t(), self._parameters.get("W_dec")):
-            if rows is not None:
-                rows *= (x.std(0, correction=0) > 0).to(rows)
-                normalise_rows(rows)
+        moves = (x.std(0, correction=0) > self.config.still).to(x)
+        self.moves = moves if self.config.still else None
+        for rows in self._matrices():
+            rows *= moves
+            normalise_rows(rows)
+
+    def _matrices(self) -> list[Tensor]:
+        """The rows that read, and those that write where they are others."""
+        written = self._parameters.get("W_dec")
+        return [self.W_enc.t()] if written is None else [self.W_enc.t(), written]
 
     @torch.no_grad()
     def after_step(self, step: int, lr: float) -> None:
-        written = self._parameters.get("W_dec")
-        if self.side and self.config.smooth and step % _SMOOTH_EVERY == 0:
-            by = min(_SMOOTH_EVERY * lr * self.config.smooth, 0.2)
-            for rows in (self.W_enc.t(), written):
-                if rows is not None:
-                    smooth_rows(rows, self.side, by)
-        if written is not None:
-            normalise_rows(written)
+        config, matrices = self.config, self._matrices()
+        if step % _EVERY == 0:
+            if self.side and config.smooth:
+                for rows in matrices:
+                    smooth_rows(rows, self.side, min(_EVERY * lr * config.smooth, 0.2))
+            if len(matrices) == 2 and config.pull:
+                draw_rows(*matrices, by=min(_EVERY * lr * config.pull, 1.0))
+            if self.moves is not None and self.side and config.smooth:  # a neighbour's weight was spread into them
+                for rows in matrices:
+                    rows *= self.moves
+        if len(matrices) == 2:
+            normalise_rows(matrices[1])
