@@ -5,7 +5,7 @@ import streamlit as st
 from ui.base import shell
 from ui.live.model import put_model
 from ui.start.apart import apart
-from ui.start.models import model_table
+from ui.start.models import model_table, why_the_default
 
 choice = shell.setup("What a sparse autoencoder sees")
 
@@ -34,6 +34,7 @@ for column, (page, (icon, text)) in zip(st.columns(len(PAGES)), PAGES.items(), s
         st.write(text)
 
 st.subheader("Models at hand", anchor=False)
+why_the_default()
 model_table()
 
 with stage:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from ui.base import shell, state, widgets
-from ui.features import details, landscape
+from ui.features import details, landscape, readable
 from ui.features.wall import opened, point_wall, wall
 from ui.live.model import put_model
 
@@ -40,6 +40,7 @@ def explore() -> None:
         point_wall(WALL, feature)
 
 
+readable.sentence(choice.model)
 stats = widgets.statistics(choice)
 with st.container(gap=None):  # what is invisible here takes no place
     put_model(choice.model, every_row=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from sae_core.figures import charts
 from sae_core.measure.features import TOP, FeatureStats
 from sae_core.measure.lists import key_features
 from tests.stepping import step
-from ui.base import models, words
+from ui.base import models, state, words
 from ui.features import wall
 from ui.live.tiles import levels
 
@@ -223,6 +224,30 @@ def test_without_statistics_the_weights_are_still_shown(monkeypatch: pytest.Monk
     assert at.subheader[0].value == "Feature 3"
     assert _sent(at, "feature-wall")["orders"] == {}
     assert len(_sent(at, "feature-detail")["tiles"]) == 2
+
+
+def test_what_can_be_read_of_the_features_stands_above_them() -> None:
+    for name, places in ((state.DEFAULT_MODEL, "mnist/test"), ("ensemble-tied-topk-1024-k50/3", "mnist/test#3")):
+        kept = json.loads((ROOT / "checkpoints" / name.partition("/")[0] / "metrics.json").read_text())
+        r = kept["readability"][places]
+        at = _open(model=name)
+        (said,) = [m.value for m in at.markdown if "features are in use" in m.value]
+        assert said.startswith(f"**{r['in_use']} of {sum(r[key] for key in ('in_use', 'rare', 'dead')):,}** features")
+        assert f"**{r['smooth_dec']:.2f}** in what they add to a picture and **{r['smooth_enc']:.2f}** in what" in said
+        assert f"**{100 * r['purity']:.0f} %** are of one class (chance 11 %)" in said
+        assert "On mnist/test, n = 10,000" in said
+    (said,) = [m.value for m in _open(model="exp3-kl-98-rho0.1").markdown if "features are in use" in m.value]
+    assert "their smoothness is not measured: what it reads are no pictures" in said and "(chance 11 %)" in said
+
+
+def test_what_was_not_measured_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "checkpoints" / "topk-1024-k50", tmp_path / "mine")
+    metrics = json.loads((tmp_path / "mine" / "metrics.json").read_text())
+    metrics.pop("readability")
+    (tmp_path / "mine" / "metrics.json").write_text(json.dumps(metrics))
+    monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))
+    at = _open(model="mine")
+    assert not at.exception and any("sae_core readability mine --save" in c.value for c in at.caption)
 
 
 def test_the_table_is_the_wall_in_numbers() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import zlib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -156,4 +158,39 @@ def test_start_says_dead_rare_and_in_use_with_the_split() -> None:
         assert [row[c] for c in ("in use", "rare", "dead")] == [found[k] for k in ("in_use", "rare", "dead")], name
         assert row["in use"] + row["rare"] + row["dead"] == row["latents"], name
         assert row["measured on"] == "mnist/test, n = 10,000"
+        smooth = stored["readability"]["mnist/test" + (f"#{member}" if member not in ("", "0") else "")]["smooth_dec"]
+        assert row["smooth strokes"] == smooth or (smooth is None and row["reads"] != "pixels"), name
+        assert (smooth is None) == (row["reads"] != "pixels"), name
     assert len(table) >= 7
+
+
+def test_start_says_why_its_model_was_chosen_in_numbers_of_the_models() -> None:
+    at = open_page("app.py")
+    (said,) = [c.value for c in at.caption if "opens first" in c.value]
+    names = [state.DEFAULT_MODEL, "iterated-topk-1024-k50"]  # of the models with k = 50 the best code
+    first, other = (json.loads((ROOT / "checkpoints" / name / "metrics.json").read_text()) for name in names)
+    ours, theirs = (of["readability"]["mnist/test"] for of in (first, other))
+    assert said.startswith(f"**{state.DEFAULT_MODEL}** opens first because its features can be read")
+    assert f"Their smoothness is {ours['smooth_dec']:.2f} (1 an even stroke, 0 noise), and {ours['in_use']}" in said
+    assert f"At k = 50 ({names[1]})" in said and said.endswith("On mnist/test, n = 10,000.")
+    assert f"FVU {other['mnist/test']['fvu']:.3f}, not {first['mnist/test']['fvu']:.3f}" in said
+    assert f"smoothness {theirs['smooth_dec']:.2f}, {theirs['in_use']} of 1,024 in use" in said
+    assert ours["smooth_dec"] > theirs["smooth_dec"] and other["mnist/test"]["fvu"] < first["mnist/test"]["fvu"]
+
+
+def test_start_claims_nothing_of_a_model_that_was_not_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """And a damaged file is named."""
+    shutil.copytree(ROOT / "checkpoints" / state.DEFAULT_MODEL, tmp_path / state.DEFAULT_MODEL)
+    monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))
+    file = tmp_path / state.DEFAULT_MODEL / "metrics.json"
+    metrics = json.loads(file.read_text())
+    metrics.pop("readability")
+    file.write_text(json.dumps(metrics))
+    at = open_page("app.py")
+    assert not at.exception and not [c for c in at.caption if "opens first" in c.value] and not at.info
+    table = at.dataframe[0].value.set_index("model")
+    assert pd.isna(table.loc[state.DEFAULT_MODEL, "smooth strokes"]) and table.loc[state.DEFAULT_MODEL, "in use"] > 0
+    for damage in ({"n": 3}, {"in_use": 0, "rare": 0, "dead": 0, "n": 10}):
+        file.write_text(json.dumps(metrics | {"readability": {"mnist/test": damage}}))
+        at = open_page("app.py")
+        assert not at.exception and str(file) in at.info[0].value and "readability" in at.info[0].value

@@ -13,14 +13,24 @@ from sae_core import files
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 MODELS = sorted(p.name for p in (ROOT / "checkpoints").iterdir() if (p / "metrics.json").is_file())
-SAES = {"pearson": ".3f", "fvu": ".3f", "l0": ".0f", "in_use": ",.0f", "rare": ",.0f", "dead": ",.0f"}
+SAES = {
+    "pearson": ".3f",
+    "fvu": ".3f",
+    "l0": ".0f",
+    "in_use": ",.0f",
+    "rare": ",.0f",
+    "dead": ",.0f",
+    "smooth_dec": ".2f",
+}
 NETWORKS = {"accuracy_digits": ".4f", "mse_digits": ".4f"}
 
 
 def metrics(model: str, split: str) -> list[dict[str, float]]:
-    """What metrics.json says of a split, of each member."""
-    found: dict[str, dict[str, float]] = files.read_json(ROOT / "checkpoints" / model / "metrics.json")
-    return [m for key, m in found.items() if key.partition("#")[0] == split]
+    """What metrics.json says of a split, of each member; what it does not say of one is left out."""
+    found = files.read_json(ROOT / "checkpoints" / model / "metrics.json")
+    readable = found.pop("readability", {})
+    merged = {key: {**m, **readable.get(key, {})} for key, m in found.items() if key.partition("#")[0] == split}
+    return [{name: value for name, value in m.items() if value is not None} for m in merged.values()]
 
 
 def cell(values: list[float], form: str) -> str:
@@ -47,7 +57,7 @@ def test_the_readme_prints_the_numbers_of_the_test_images(model: str) -> None:
 def test_what_stands_above_and_below_the_tables() -> None:
     heads = [line for line in README.splitlines() if line.startswith("| model |")]
     assert heads == [
-        "| model | what | Pearson | FVU | L0 | in use | rare | dead |",
+        "| model | what | Pearson | FVU | L0 | in use | rare | dead | smooth |",
         "| model | what | accuracy | MSE per pixel |",
     ]
     assert "measured on MNIST's test images, n = 10,000:" in README

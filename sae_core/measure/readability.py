@@ -4,10 +4,12 @@ how many classes they are. Importing it needs no torch."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from sae_core import files
 from sae_core.datasets import ImageSet
 from sae_core.measure.features import class_shares
 from sae_core.measure.usage import RARE, usage
@@ -84,16 +86,34 @@ class Readability(NamedTuple):
             )
         return "\n".join(lines)
 
+    @classmethod
+    def of(cls, split: str, kept: dict[str, Any], file: Path) -> Readability:
+        """What `stored` gave, as a model's metrics.json has it. CheckpointError names the file where it is damaged."""
+        try:
+            found = cls(split=split, **kept)
+            counts = (found.in_use, found.rare, found.dead, found.n)
+            if all(isinstance(count, int) and count >= 0 for count in counts) and any(counts[:3]):
+                return found
+        except TypeError:
+            pass
+        raise files.CheckpointError(
+            f"{file} does not say how readable the model is on {split} as this version writes it; "
+            f"`python -m sae_core readability {file.parent} --save` measures it anew"
+        )
+
     def stored(self) -> dict[str, Any]:
         """As metrics.json has it, under the name of its split."""
         return {name: value for name, value in self._asdict().items() if name != "split"}
 
 
 FORMULAS = {
-    "in_use": f"Features active on {RARE} of this split's images or more.",
-    "smooth_dec": "How alike neighbouring pixels are in what a feature adds to the picture: the correlation of all "
-    "pairs of pixels beside each other, and of all below each other, the mean of both; then the mean over the features "
-    "in use. 1: one even stroke, 0: noise, −1: a checkerboard.",
+    "in_use": f"Active on {RARE} of this split's images or more.",
+    "smooth": "How alike neighbouring pixels are in what a feature adds to the picture: the correlation of all pairs "
+    "of pixels beside each other, and of all below each other, the mean of both; then the mean over the features in "
+    "use. 1: one even stroke, 0: noise, −1: a checkerboard. Not measured where a model reads a hidden layer: what its "
+    "features add there is no picture.",
+    "purity": "Of the images on which a feature is active, the share of its most frequent class; the mean over the "
+    "features in use. By chance: the share of the largest class among all images.",
 }
 """What a person reads on hover."""
 

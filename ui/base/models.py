@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sae_core import files
 from sae_core.datasets import dataset_names
 from sae_core.measure import features
+from sae_core.measure.readability import Readability
 from sae_core.pictures.prepare import SIDE
 from sae_core.store import catalogue
 from ui.base import memory
@@ -59,6 +60,15 @@ class Model:
         own = self.info.training["data"]
         found = [n for n in dataset_names() if features.stats_path(self.path, n, "train", self.member).is_file()]
         return sorted(found, key=lambda n: n != own)
+
+    @property
+    def readability(self) -> Readability | None:
+        """How readable its features are, on the test images of the data it was trained on; None where that was not
+        measured. CheckpointError for a damaged file."""
+        info = self.info
+        where = f"{info.training['data']}/test"
+        kept = info.readability_of(self.member).get(where)
+        return Readability.of(where, kept, info.path / catalogue.METRICS) if kept else None
 
     def stats(self, dataset: str, split: str = "train") -> FeatureStats:
         """Feature statistics over a split. CheckpointError when they were not made."""
