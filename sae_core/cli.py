@@ -336,7 +336,7 @@ def _list(args: argparse.Namespace) -> tuple[Any, str]:
             "d_sae": c.config.get("d_sae"),  # of a classifier or generator, which have no latents, null
             "k": c.config.get("k"),
             "bundled": c.bundled,
-            "passes": c.config.get("passes", 1),
+            "passes": c.passes,
             "members": c.members,
             "metrics": c.metrics | ({catalogue.READABILITY: c.readability} if c.readability else {}),
             "config": c.config,

@@ -140,6 +140,17 @@ def test_list(cli: Cli) -> None:
     assert {name: tuple(rows[name][key] for key in keys) for name in wanted} == wanted
 
 
+def test_list_knows_passes_that_follow_from_another_option(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pursuit looks once for each of its k picks."""
+    monkeypatch.setenv("SAE_CHECKPOINTS", str(tmp_path))
+    options = ("--dataset", "digits", "--d-sae", 16, "--k", 4, "--epochs", 1, "--out", tmp_path, "--name", "mine")
+    cli("train", "matching_pursuit", *options)
+    (mine,) = [row for row in cli("list") if row["name"] == "mine"]
+    assert (mine["passes"], mine["k"]) == (4, 4)
+
+
 def test_list_leaves_out_what_it_cannot_read_and_says_so(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

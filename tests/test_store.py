@@ -164,6 +164,8 @@ HOSTILE: list[tuple[Any, ...]] = [
     (f"{OURS}.config", ["a"]),
     (f"{OURS}.config.k", 1),
     (f"{OURS}.config.k", KeyError),
+    (f"{OURS}.passes", 0),
+    (f"{OURS}.passes", "3"),
     ("d_in", 5),
     ("d_sae", KeyError),
 ]

@@ -101,6 +101,8 @@ class Checkpoint:
     the others as "DATASET/SPLIT#1" and so on"""
     readability: dict[str, dict[str, float | None]] = field(default_factory=dict)
     """by the same names: the fields of `Readability`, where that was measured"""
+    passes: int = 1
+    """how often its encoder looks"""
 
     @property
     def is_sae(self) -> bool:
@@ -229,13 +231,14 @@ def read_folder(folder: Path) -> Checkpoint:
             hash=ours["hash"],
             metrics=found[0],
             readability=found[1],
+            passes=ours.get("passes", config.get("passes", 1)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise CheckpointError(f"{folder / CFG} is not the config of a model of ours: {e!r}") from e
 
 
 _WORDS = ("variant", "hash", "data", "split", "fingerprint")
-_COUNTS = ("d_in", "d_sae", "k", "members", "classes", "d_hidden")
+_COUNTS = ("d_in", "d_sae", "k", "members", "classes", "d_hidden", "passes")
 
 
 def _check(folder: Path, ours: dict[str, Any], config: dict[str, Any]) -> None:
@@ -250,9 +253,10 @@ def _check(folder: Path, ours: dict[str, Any], config: dict[str, Any]) -> None:
     for key, value in [*config.items(), *ours["options"].items()]:
         if not isinstance(value, str | int | float | bool) and value is not None:
             raise TypeError(f"{key} is {value!r}, not one value")
+    counts = {"passes": ours.get("passes", 1)} | config
     for key in _COUNTS:
-        if key in config and (isinstance(config[key], bool) or not isinstance(config[key], int) or config[key] < 1):
-            raise ValueError(f"{key} is {config[key]!r}, not a whole number of 1 or more")
+        if key in counts and (isinstance(counts[key], bool) or not isinstance(counts[key], int) or counts[key] < 1):
+            raise ValueError(f"{key} is {counts[key]!r}, not a whole number of 1 or more")
     for key in ("reads", "shows"):
         if str(config.get(key) or "").partition("@")[0] == folder.name:
             raise ValueError(f"{key} names the model itself")

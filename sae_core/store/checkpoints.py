@@ -158,12 +158,14 @@ def save(sae: Network, plan: Plan, folder: Path) -> None:
             raise ValueError(f"{name} is not rounded to float16 (or not finite): call round_weights() first")
         arrays[name] = arrays[name].astype(np.float16)
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_json(folder / catalogue.CFG, cfg(plan))
+    files.write_json(folder / catalogue.CFG, cfg(plan, getattr(sae, "passes", 1)))
     files.write_tensors(folder / catalogue.WEIGHTS, arrays)
 
 
-def cfg(plan: Plan) -> dict[str, Any]:
+def cfg(plan: Plan, passes: int = 1) -> dict[str, Any]:
+    """What cfg.json says; `passes`, how often the encoder looks, where that is not what the config says."""
     config = asdict(plan.config)
+    looks = {} if passes == config.get("passes", 1) else {"passes": passes}
     return {
         "architecture": plan.variant,
         **{key: config[key] for key in ("d_in", "d_sae", "k") if key in config},
@@ -176,6 +178,6 @@ def cfg(plan: Plan) -> dict[str, Any]:
         "metadata": {
             # Below 6, SAELens takes the file for its old format and drops what it does not know.
             "sae_lens_version": "6.0.0",
-            "sae_core": {**plan.as_dict(), "hash": plan.hash},
+            "sae_core": {**plan.as_dict(), "hash": plan.hash, **looks},
         },
     }
