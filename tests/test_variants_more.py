@@ -11,9 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from sae_core.datasets import load_dataset
+from sae_core.measure.metrics import evaluate
 from sae_core.models.sae import SAE
+from sae_core.store.train_or_load import fitting
 from sae_core.training.loop import Training, TrainOptions
-from sae_core.variants import build
+from sae_core.variants import build, registry
 from sae_core.variants.gated import Gated, GatedConfig
 from sae_core.variants.jumprelu import JumpReLU, JumpReLUConfig
 from sae_core.variants.matching_pursuit import MatchingPursuit, MatchingPursuitConfig
@@ -255,3 +258,25 @@ def test_the_gradient_of_a_pursuit_goes_through_all_its_picks() -> None:
     with torch.no_grad():
         acts = sae.encode(x)
         assert float(sae.losses(x)["mse"]) == pytest.approx(float((sae.decode(acts) - x).pow(2).mean()), rel=1e-9)
+
+
+# ---- what every variant's own recipe makes of few images
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", sorted(registry()))
+def test_no_recipe_collapses_on_the_embedded_digits(variant: str) -> None:
+    images, test = load_dataset("digits", "train"), load_dataset("digits", "test")
+    cls, x = registry()[variant], torch.tensor(images.x)
+    Config: Any = cls.Config
+    opts = TrainOptions(**cls.recipe_for(len(x)))
+    sae = build(variant, Config(**fitting(cls, images)), seed=opts.seed)
+    for _ in Training(sae, x, opts):
+        pass
+    sae.eval().requires_grad_(False).finish(x)
+    assert evaluate(sae, test.x).fvu < 0.3
+    found = evaluate(sae, x)
+    assert found.fvu < 0.3 and found.dead < 0.5 * sae.config.d_sae, found
+    wanted = getattr(sae.config, "k", getattr(sae.config, "target", None))
+    if wanted is not None:
+        assert found.l0 == pytest.approx(wanted, rel=0.3), "as many are active as was asked for"

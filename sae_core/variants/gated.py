@@ -19,7 +19,7 @@ from sae_core.options import option
 class GatedConfig(RevivalConfig):
     """Shape and penalty of `gated`."""
 
-    l1_coefficient: float = option(0.5, "weight of the gates' L1 norm: larger is sparser", low=0.0, high=1_000.0)
+    l1_coefficient: float = option(0.8, "weight of the gates' L1 norm: larger is sparser", low=0.0, high=1_000.0)
 
 
 @register
@@ -51,10 +51,12 @@ class Gated(Untied):
     recipe: ClassVar[dict[str, Any]] = {
         "epochs": 10,
         "batch_size": 128,
-        "lr": 3e-3,
+        "lr": 4e-3,
         "warmup": 0.03,
         "decay_from": 0.5,
     }
+    # With few steps many gates are not closed yet.
+    recipe_few: ClassVar[dict[str, Any]] = {"epochs": 20, "batch_size": 16, "lr": 1e-3}
     config: GatedConfig
     pre_bias = True
 

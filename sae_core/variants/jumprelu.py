@@ -57,11 +57,13 @@ class JumpReLU(Untied):
     recipe: ClassVar[dict[str, Any]] = {
         "epochs": 10,
         "batch_size": 128,
-        "lr": 2e-3,
+        "lr": 3e-3,
         "warmup": 0.03,
         "decay_from": 0.5,
         "revival": "aux",
     }
+    # L0 comes down by some steps, not by some epochs.
+    recipe_few: ClassVar[dict[str, Any]] = {"epochs": 30, "batch_size": 32, "lr": 4e-3}
     config: JumpReLUConfig
     pre_bias = True
 

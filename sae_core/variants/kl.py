@@ -53,6 +53,8 @@ class KL(SAE):
     variant = "kl"
     Config = KLConfig
     recipe: ClassVar[dict[str, Any]] = {"epochs": 10, "batch_size": 64, "lr": 1e-4}
+    # So many of those steps that the embedded digits give are too few to learn anything.
+    recipe_few: ClassVar[dict[str, Any]] = {"epochs": 40, "batch_size": 16, "lr": 1e-3}
     config: KLConfig
     pre_bias = True
 

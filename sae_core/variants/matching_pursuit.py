@@ -47,7 +47,7 @@ class MatchingPursuit(SAE):
     recipe: ClassVar[dict[str, Any]] = {
         "epochs": 10,
         "batch_size": 128,
-        "lr": 3e-3,
+        "lr": 6e-3,
         "warmup": 0.03,
         "decay_from": 0.5,
         "beta2": 0.95,
