@@ -104,20 +104,19 @@ def agreement(W: Tensor, shrink: Tensor, partner: Tensor, one_to_one: bool = Tru
     as much work as the value itself.
     """
     n, d, d_sae = W.shape
-    ends = [(i, j) for i in range(n) for j in range(n) if i != j]
-
-    def of(units: Tensor, i: int, j: int) -> Tensor:
-        return units[j].gather(1, partner[i, j].expand(d, d_sae))
-
+    pairs = n * (n - 1)
+    rows, unit = W.mT, (W * shrink).mT
+    others = torch.tensor([[j for j in range(n) if j != i] for i in range(n)], device=W.device)
+    # [n, d_sae, n − 1]: where in all rows, member by member, the partners of each are
+    theirs = (partner.gather(1, others[:, :, None].expand(n, n - 1, d_sae)) + others[:, :, None] * d_sae).mT
     if one_to_one:
         with torch.no_grad():
-            units, theirs = W * shrink, torch.zeros_like(W)
-            for i, j in ends:
-                theirs[i] += of(units, i, j)
-        once = ((W * theirs).sum(-2, keepdim=True) * shrink).sum() / (len(ends) * d_sae)
+            table = unit.reshape(n * d_sae, d)
+            of_partners = nn.functional.embedding_bag(theirs.reshape(-1, n - 1), table, mode="sum").view(n, d_sae, d)
+        once = ((rows * of_partners).sum(-1) * shrink.squeeze(-2)).sum() / (pairs * d_sae)
         return 2 * once - once.detach()  # its value, with the gradient of both ends of every pair
-    units = W * shrink
-    return torch.stack([(units[i] * of(units, i, j)).sum() for i, j in ends]).sum() / (len(ends) * d_sae)
+    found = unit.reshape(n * d_sae, d)[theirs]  # [n, d_sae, n − 1, d]
+    return (unit.unsqueeze(-2) * found).sum() / (pairs * d_sae)
 
 
 @torch.no_grad()

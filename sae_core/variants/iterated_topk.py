@@ -152,7 +152,7 @@ class IteratedTopK(SAE):
                 for rows in matrices:
                     smooth_rows(rows, self.side, min(_EVERY * lr * config.smooth, 0.2))
             if len(matrices) == 2 and config.pull:
-                draw_rows(*matrices, by=min(_EVERY * lr * config.pull, 1.0))
+                draw_rows(matrices[0], matrices[1], min(_EVERY * lr * config.pull, 1.0))
             if self.moves is not None and self.side and config.smooth:  # a neighbour's weight was spread into them
                 for rows in matrices:
                     rows *= self.moves
