@@ -241,7 +241,7 @@ def copied(tmp_path: Path) -> Report:
 
 
 def test_figures_are_written_as_html_that_holds_plotly(copied: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "_write_pngs", lambda *_: ["no PNG"])
+    monkeypatch.setattr(export, "write_pngs", lambda *_: ["no PNG"])
     told: list[Any] = []
     assert export.write_figures(copied, lambda *a: told.append(a)) == ["no PNG"]
     files = sorted((copied.folder / "figures").iterdir())

@@ -82,11 +82,13 @@ def write_figures(report: Report, on_stage: Stage | None = None, data_dir: Path 
         title = figure.layout.title.text
         (folder / f"{name}.html").write_text(html.replace("<head>", f"<head><title>{title}</title>", 1), "utf-8")
         tell("figures", i + 1, len(found))
-    return missing + _write_pngs(found, folder, tell)
+    return missing + write_pngs(found, folder, tell)
 
 
-def _write_pngs(found: dict[str, go.Figure], folder: Path, tell: Stage) -> list[str]:
-    """All figures as PNG by one headless browser: a page draws them and writes them down as text."""
+def write_pngs(found: dict[str, go.Figure], folder: Path, on_stage: Stage | None = None) -> list[str]:
+    """All figures as NAME.png by one headless browser: a page draws them and writes them down as text. Returns a
+    sentence where it could not."""
+    tell = on_stage or (lambda what, done, of: None)
     named = os.environ.get("SAE_BROWSER")
     chrome = named or next((path for name in _CHROMES if (path := shutil.which(name))), None)
     if chrome is None:
