@@ -1,12 +1,14 @@
-"""Trainings of a test, by however many processes: `python -m tests.crew WHAT FOLDER`, as torchrun starts its ranks."""
+"""Trainings of a test, by however many processes, each told its rank as torchrun does."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import socket
-import subprocess
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -229,27 +231,73 @@ def free_port() -> str:
         return str(free.getsockname()[1])
 
 
-def start(size: int, *what: object, **env: str) -> list[subprocess.Popen[str]]:
-    """So many ranks of `python -m tests.crew WHAT`, without torchrun, which takes seconds more."""
+WAYS: Any = multiprocessing.get_context(
+    "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+)
+"""A process that has imported all this is copied for each rank: importing torch takes seconds each time"""
+if WAYS.get_start_method() == "forkserver":
+    WAYS.set_forkserver_preload(["tests.crew"])
+
+
+class Rank:
+    """One process of a crew, as `subprocess.Popen` of a command would be."""
+
+    def __init__(self, env: dict[str, str], what: tuple[str, ...]) -> None:
+        handle, name = tempfile.mkstemp(prefix="rank-")
+        os.close(handle)
+        self._said = Path(name)
+        self._process = WAYS.Process(target=_rank, args=(env, what, name), daemon=True)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def communicate(self, timeout: float) -> str:
+        """What it printed, once it has ended. TimeoutError where it does not in so many seconds."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise TimeoutError(f"it has not ended after {timeout} s")
+        said = self._said.read_text()
+        self._said.unlink()
+        return said
+
+
+def _rank(env: dict[str, str], what: tuple[str, ...], said: str) -> None:
+    handle = os.open(said, os.O_WRONLY)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.environ.update(env)
+    os.chdir(ROOT)
+    try:
+        main(what[0], Path(what[1]), *what[2:])
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    sys.stdout.flush()
+    os._exit(0)  # as the command does
+
+
+def start(size: int, *what: object, **env: str) -> list[Rank]:
+    """So many ranks that do `main`, without torchrun, which takes seconds more."""
     where = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.crew", *(str(w) for w in what)]
-    return [
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **where, "RANK": str(rank), "LOCAL_RANK": str(rank), **env},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for rank in range(size)
-    ]
+    of = tuple(str(w) for w in what)
+    return [Rank({**where, "RANK": str(rank), "LOCAL_RANK": str(rank), **env}, of) for rank in range(size)]
 
 
-def ended(started: list[subprocess.Popen[str]], seconds: float = 120) -> list[int]:
+def ended(started: list[Rank], seconds: float = 120) -> list[int | None]:
     """Their exit codes; none is left running."""
     try:
-        said = [process.communicate(timeout=seconds)[0] for process in started]
+        said = [process.communicate(seconds) for process in started]
     finally:
         for process in started:
             process.kill()
@@ -278,8 +326,3 @@ def main(what: str, folder: Path, *more: str) -> None:
             broken(ranks, folder)
         elif what == "apart":
             apart(ranks, folder)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
-    os._exit(0)  # as the command does

@@ -246,7 +246,7 @@ def test_what_a_kill_left_goes_on_to_the_same_weights(
     log = tmp_path / "killed" / "log"
     until(lambda: log.exists() and log.read_text().split()[1:] in (["30"], ["40"], ["50"]), 60)
     killed.kill()
-    killed.communicate(timeout=20)
+    killed.communicate(20)
     assert (tmp_path / "killed" / "topk-48-k6-acts.partial" / "resume.safetensors").exists()
     (tmp_path / "whole").mkdir()
     monkeypatch.setenv("SHARDS", env["SHARDS"])
