@@ -133,7 +133,7 @@ class IteratedTopK(SAE):
         """b_dec at the mean of x; rows without what (nearly) never differs in x, whose noise would stay for ever."""
         self.b_dec.copy_(x.mean(0))
         self.side = picture_side(x)
-        moves = (x.std(0, correction=0) > self.config.still).to(x)
+        moves = (x.std(0, correction=0) > self.config.still).to(self.W_enc)
         self.moves = moves if self.config.still else None
         for rows in self._matrices():
             rows *= moves
