@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from sae_core import cli, load
+from sae_core import cli, files, load
 from sae_core.datasets import load_dataset
 from sae_core.store import catalogue
 from sae_core.variants import registry
@@ -62,3 +63,10 @@ def test_what_is_kept_says_what_it_is(here: Path) -> None:
         found = catalogue.read(variant)
         assert found.variant == variant and found.metrics["digits/train"]["n"] == 1437
         assert found.path.joinpath("features-digits-train.safetensors").is_file()
+        cfg, sae = files.read_json(found.path / "cfg.json"), load(variant)
+        assert cfg["architecture"] == variant and cfg["apply_b_dec_to_input"] == (
+            variant not in ("relu_l1", "tied_topk")
+        )
+        if variant != "tied_topk":  # which has none to subtract
+            at_b_dec = sae._pre_acts(sae.b_dec[None])[0]
+            assert torch.allclose(at_b_dec, sae.b_enc, atol=1e-4) == cfg["apply_b_dec_to_input"]

@@ -171,7 +171,7 @@ def cfg(plan: Plan, passes: int = 1) -> dict[str, Any]:
         **{key: config[key] for key in ("d_in", "d_sae", "k") if key in config},
         "dtype": "float32",
         "device": "cpu",
-        "apply_b_dec_to_input": True,
+        "apply_b_dec_to_input": getattr(networks()[plan.variant], "pre_bias", False),
         "normalize_activations": "none",
         "reshape_activations": "none",
         **({"rescale_acts_by_decoder_norm": False} if "k" in config else {}),
