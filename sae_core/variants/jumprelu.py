@@ -59,7 +59,7 @@ class JumpReLU(Untied):
         "batch_size": 128,
         "lr": 3e-3,
         "warmup": 0.03,
-        "decay_from": 0.5,
+        "decay_from": 0.8,
         "revival": "aux",
     }
     # L0 comes down by some steps, not by some epochs.
