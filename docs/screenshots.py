@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, ViewportSize, sync_playwright
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -73,10 +73,36 @@ PICTURES: tuple[tuple[str, str, Literal["light", "dark"], int, str, Callable[[Pa
 """file, address, theme, width, what is waited for, and what is done then"""
 
 
+def walls(browser: Browser, url: str) -> Image.Image:
+    """The encoder's wall of the usual top-k model at k = 50 beside that of the model that opens: 12 rows of each."""
+    found = []
+    for model in ("topk-1024-k50", "strokes-512-k20"):
+        page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
+        page.goto(f"{url}/Features?data=digits&model={model}")
+        wall = page.get_by_test_id("wall")
+        wall.wait_for(timeout=60_000)
+        page.wait_for_timeout(5000)
+        box = wall.bounding_box()
+        assert box
+        clip: FloatRect = {"x": box["x"], "y": box["y"], "width": box["width"], "height": 12 * box["width"] / 15}
+        found.append(Image.open(io.BytesIO(page.screenshot(clip=clip))))
+        page.close()
+    both = Image.new("RGB", (found[0].width + 24 + found[1].width, found[0].height), "white")
+    both.paste(found[0], (0, 0))
+    both.paste(found[1], (found[0].width + 24, 0))
+    return both
+
+
+def save(picture: Image.Image, name: str) -> None:
+    picture.convert("RGB").save(HERE / f"{name}.webp", quality=82, method=6)
+
+
 def main() -> None:
     wanted = set(sys.argv[1:])
     with dashboard() as (url, _), sync_playwright() as p:
         browser = launch(p)
+        if not wanted or "walls" in wanted:
+            save(walls(browser, url), "walls")
         for name, address, theme, width, ready, act in PICTURES:
             if wanted and name not in wanted:
                 continue
@@ -98,8 +124,7 @@ def main() -> None:
                     f"st-key-{name.partition('-')[0]}" if narrow else None,
                 )
             page.wait_for_timeout(1500)
-            picture = Image.open(io.BytesIO(page.screenshot()))
-            picture.convert("RGB").save(HERE / f"{name}.webp", quality=82, method=6)
+            save(Image.open(io.BytesIO(page.screenshot())), name)
             context.close()
         browser.close()
 
