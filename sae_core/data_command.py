@@ -8,9 +8,9 @@ from typing import Any
 
 from sae_core.arguments import add_data_dir, add_json, place
 from sae_core.datasets import data_folder, dataset_info, dataset_names, download_dataset
-from sae_core.datasets import shards as of_shards
-from sae_core.datasets.sharding import SUFFIXES, make
 from sae_core.progress import Bars
+from sae_core.shards import reading as of_shards
+from sae_core.shards.making import SUFFIXES, make
 
 
 def add_actions(parser: argparse.ArgumentParser) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from sae_core import files
 from sae_core.arguments import add_data, add_data_dir, add_device, add_json, add_progress, metrics_text, place
 from sae_core.datasets import ImageSet, load_dataset
-from sae_core.datasets.shards import Activations, check, open_shards, parts
 from sae_core.options import add_arguments, from_dict
 from sae_core.progress import Bars
+from sae_core.shards.reading import Activations, check, open_shards, parts
 from sae_core.store import catalogue
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from sae_core import files
 from sae_core.datasets import load_dataset
-from sae_core.datasets.shards import open_shards, parts
 from sae_core.models.alone import ALONE, Alone
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
+from sae_core.shards.reading import open_shards, parts
 from sae_core.store.train_or_load import Data, help_train, train_or_load
 from sae_core.training.loop import Training, TrainLog, TrainOptions
 from sae_core.training.ranks import joined

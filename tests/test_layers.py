@@ -35,7 +35,7 @@ SOURCES.append(ROOT / "app.py")
 MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in SOURCES}
 
 GROUND = ["files", "options", "device", "once", "stage", "fetch"]
-MEASURED = ["store", "measure", "training", "variants", "models", "datasets", "pictures", *GROUND]
+MEASURED = ["store", "measure", "training", "variants", "models", "shards", "datasets", "pictures", *GROUND]
 """what trains and measures models"""
 MAY_IMPORT = {
     # sae_core: what a room may import of it, besides itself.
@@ -43,18 +43,19 @@ MAY_IMPORT = {
     "figures": ["pictures", *GROUND],
     "pictures": GROUND,
     "datasets": ["pictures", *GROUND],
+    "shards": ["datasets", *GROUND],
     "models": GROUND,
     "variants": ["models", *GROUND],
     "training": ["models", "pictures", *GROUND],
     "reference": ["datasets", "pictures", *GROUND],
     "measure": ["models", "datasets", "pictures", *GROUND],
-    "store": ["training", "measure", "variants", "models", "datasets", "pictures", *GROUND],
+    "store": ["training", "measure", "variants", "models", "shards", "datasets", "pictures", *GROUND],
     "steering": ["store", "measure", "models", "reference", "pictures", *GROUND],
     "documents": ["steering", "figures", *MEASURED],
     "progress": ["training", *GROUND],
     "arguments": ["datasets"],
     "train_command": ["arguments", "progress", *MEASURED],
-    "data_command": ["arguments", "progress", "datasets", *GROUND],
+    "data_command": ["arguments", "progress", "shards", "datasets", *GROUND],
     "cli": ["arguments", "train_command", "data_command", "progress", "documents", *MEASURED],
     "checkpoints": ["store"],  # a face: the names that people import
     "__main__": ["cli"],

@@ -20,13 +20,13 @@ import torch
 from sae_core import files
 from sae_core.cli import main
 from sae_core.datasets import DataError
-from sae_core.datasets import shards as of_shards
-from sae_core.datasets.matrices import find, header
-from sae_core.datasets.sharding import make
-from sae_core.datasets.shards import Activations, Shards, parts
 from sae_core.models import largest
 from sae_core.models.alone import ALONE
 from sae_core.models.sae import SAE
+from sae_core.shards import reading as of_shards
+from sae_core.shards.making import make
+from sae_core.shards.matrices import find, header
+from sae_core.shards.reading import Activations, Shards, parts
 from sae_core.training.loop import Training, TrainOptions
 from sae_core.training.stream import RUNS, Stream
 from sae_core.variants import build_network, networks

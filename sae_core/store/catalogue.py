@@ -117,7 +117,7 @@ class Checkpoint:
     @property
     def no_pictures(self) -> str:
         """Why no picture can be given to it, in words; empty for one that reads pictures."""
-        from sae_core.datasets.shards import SPLIT
+        from sae_core.shards.reading import SPLIT
 
         if self.training["split"] != SPLIT:
             return ""

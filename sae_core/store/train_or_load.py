@@ -17,7 +17,6 @@ import torch
 
 from sae_core import files
 from sae_core.datasets import ImageSet
-from sae_core.datasets.shards import Activations
 from sae_core.device import resolve
 from sae_core.files import CheckpointError
 from sae_core.measure import describe, features, likeness, readability
@@ -27,6 +26,7 @@ from sae_core.models.configs import PIXELS
 from sae_core.models.network import Network
 from sae_core.models.sae import SAE
 from sae_core.options import from_dict
+from sae_core.shards.reading import Activations
 from sae_core.stage import Stage
 from sae_core.store import catalogue
 from sae_core.store.catalogue import Checkpoint, list_checkpoints, read, read_folder

@@ -258,7 +258,7 @@ class Training(Iterator[TrainLog]):
         index = torch.randint(len(self.x), (min(_LOOKED_AT, len(self.x)),), generator=generator)
         revived = self.model.revive(self.model.read(self.x[index.to(self.x.device)]), generator)
         for name, p in self.model.named_parameters():
-            if name in ("W_enc", "b_enc", "W_dec"):
+            if name in ("W_enc", "W_dec") or p.shape == revived.shape:
                 for key, moment in self._moments(name, p).items():  # Adam's memory is of what the latent was before
                     if key != "step":
                         (moment.transpose(-1, -2) if name == "W_enc" else moment)[revived] = 0

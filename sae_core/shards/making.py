@@ -12,8 +12,8 @@ import numpy as np
 
 from sae_core import files
 from sae_core.datasets import DataError
-from sae_core.datasets.matrices import Matrix, find, header
-from sae_core.datasets.shards import BLOCK_BYTES, FORMAT, INDEX, VERSION, Shards, open_shards
+from sae_core.shards.matrices import Matrix, find, header
+from sae_core.shards.reading import BLOCK_BYTES, FORMAT, INDEX, VERSION, Shards, open_shards
 from sae_core.stage import Stage
 
 SHARD_BYTES = 1 << 28

@@ -4,7 +4,7 @@
     DIR/00000.npy     each of "shards" is {"file": "00000.npy", "rows": 50000, "bytes": 76800128, "sha256": "…"}
     DIR/00001.npy     or .safetensors with one tensor; float16 or float32, row after row
 
-Nothing here ever reads more than some rows at once. `sharding.make` writes such a folder, docs/scale.md describes it.
+Nothing here ever reads more than some rows at once. `making.make` writes such a folder, docs/scale.md describes it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ import numpy as np
 
 from sae_core import files
 from sae_core.datasets import DataError, dataset_names
-from sae_core.datasets.matrices import MOST_INPUTS, Matrix, find
 from sae_core.options import short
+from sae_core.shards.matrices import MOST_INPUTS, Matrix, find
 from sae_core.stage import Stage
 
 INDEX, FORMAT, VERSION = "shards.json", "sae-shards", 1

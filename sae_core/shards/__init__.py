@@ -1,0 +1,1 @@
+"""Activations of any kind in a folder of files, which need not fit into memory."""
