@@ -83,7 +83,8 @@ def test_a_run_is_stopped_from_a_tab_and_the_other_says_so(page: Page, app: str,
     _open(page, app)
     with page.context.new_page() as other:
         _open(other, app)
-        other.get_by_role("button", name="Stop").click()
+        # not Streamlit's own "Stop", which is above the page while it runs
+        other.get_by_test_id("stMainBlockContainer").get_by_role("button", name="Stop").click()
         other.get_by_text("was stopped").wait_for()
     page.get_by_text("was stopped").wait_for()
     assert going_on.state() == "stopped"
