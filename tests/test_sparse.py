@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sae_core.models import sparse
 from sae_core.models.sae import SAE
-from sae_core.models.sparse import Pairs, Passes, Use, by_latent
+from sae_core.models.sparse import ByLatent, Pairs, Passes
 from sae_core.training.loop import Training, TrainOptions
 from sae_core.variants import build, registry
 
@@ -97,10 +97,13 @@ def test_sums_over_pairs_by_a_slow_reference(ragged: bool) -> None:
         pairs = Pairs.of(pre_acts.topk(4).indices, 9)
     value = pre_acts.flatten()[pairs.flat]
     assert torch.allclose(pairs.by_image(value, rows), slow(value, pairs.latent, pairs.image, rows, 7))
-    twice = [Use(pairs, value, x), Use(pairs, 3 * value, x.flip(0))]
     expected = slow(value, pairs.image, pairs.latent, x, 9)
-    assert torch.allclose(by_latent(twice[:1]), expected)
-    assert torch.allclose(by_latent(twice), expected + slow(3 * value, pairs.image, pairs.latent, x.flip(0), 9))
+    assert torch.allclose(ByLatent([pairs]).sums([value], x), expected)
+    twice = ByLatent([pairs, pairs]).sums([value, 3 * value], torch.cat([x, x.flip(0)]))
+    assert torch.allclose(twice, expected + slow(3 * value, pairs.image, pairs.latent, x.flip(0), 9))
+    assert pairs.active(torch.where(pairs.latent == 2, 0, value)).tolist() == [
+        f for f in range(9) if f != 2 and f in pairs.latent
+    ]
     assert torch.allclose(pairs.sums(value), slow(value, pairs.image, pairs.latent, torch.ones(7, 1).double(), 9)[:, 0])
     one_by_one = torch.stack([x[i] @ rows[f] for i, f in zip(pairs.image, pairs.latent, strict=True)])
     assert torch.allclose(pairs.products(x, rows), one_by_one)
@@ -108,18 +111,19 @@ def test_sums_over_pairs_by_a_slow_reference(ragged: bool) -> None:
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("n", [1, 3])
-def test_the_gradients_are_those_of_numbers(n: int, tied: bool) -> None:
+@pytest.mark.parametrize("of_x", [False, True])
+def test_the_gradients_are_those_of_numbers(n: int, tied: bool, of_x: bool) -> None:
     g = torch.Generator().manual_seed(3)
-    x, W, b, D, scale = (
-        torch.randn(*s, generator=g, dtype=torch.float64).requires_grad_() for s in ((4, 5), (7, 5), (7,), (7, 5), (7,))
-    )
+    shapes = ((4, 5), (5,), (7, 5), (7,), (7, 5), (7,))
+    x, c, W, b, D, scale = (torch.randn(*s, generator=g, dtype=torch.float64).requires_grad_() for s in shapes)
+    x.requires_grad_(of_x)
 
     def choose(pre_acts: Tensor) -> Pairs:
         return Pairs.of(pre_acts.topk(3).indices, 7)
 
-    def through(x: Tensor, W: Tensor, b: Tensor, D: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    def through(x: Tensor, c: Tensor, W: Tensor, b: Tensor, D: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         how = Passes(choose, n, step=0.3, relu=True, dead=lambda active: torch.tensor([1, 4, 6]), aux_k=2)
-        found = sparse.autoencode(x, W, b, None if tied else D, how, scale if tied else None)
+        found = sparse.autoencode(x, W, b, None if tied else D, how, scale if tied else None, c)
         return found.x_hat + 0 * (D.sum() + scale.sum()), found.e_hat
 
-    assert torch.autograd.gradcheck(through, (x, W, b, D, scale))
+    assert torch.autograd.gradcheck(through, (x, c, W, b, D, scale))

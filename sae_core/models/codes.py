@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +31,17 @@ def keep_topk(pre_acts: Tensor, k: int) -> Tensor:
     """Keep the k largest values of each row [.., d_sae] and set the rest to 0."""
     top = pre_acts.topk(k, dim=-1, sorted=False)
     return torch.zeros_like(pre_acts).scatter(-1, top.indices, top.values)
+
+
+def largest(pre_acts: Tensor, k: int) -> Tensor:
+    """Which latents of each row [B, d_sae] are the k largest, in any order; of equal ones any: [B, k].
+
+    On a CPU by NumPy's partition, which sorts nothing and takes half the time of torch's top-k or less.
+    """
+    if pre_acts.device.type != "cpu":
+        return pre_acts.topk(k, dim=-1, sorted=False).indices
+    first = pre_acts.shape[-1] - k
+    return torch.from_numpy(np.argpartition(pre_acts.detach().numpy(), first, axis=-1)[:, first:])
 
 
 def to_sparse(acts: Tensor) -> SparseCode:

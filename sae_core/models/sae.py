@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import mse_loss
 
 from sae_core.models import dead, sparse
-from sae_core.models.codes import SAEOutput, SparseCode, to_sparse
+from sae_core.models.codes import SAEOutput, SparseCode, largest, to_sparse
 from sae_core.models.configs import RevivalConfig, SAEConfig
 from sae_core.models.forms import InferenceForm, Painter, Reader, Selection
 from sae_core.models.network import Network, check_input, to_numpy
@@ -80,11 +81,11 @@ class SAE(Network):
     def pairs(self, pre_acts: Tensor) -> Pairs:
         """The same as pairs of image and latent; their activations are their pre_acts (after ReLU, if that selects)."""
         k = self.selection().k
-        return Pairs.of(pre_acts.topk(k, dim=-1, sorted=False).indices, pre_acts.shape[-1])
+        return Pairs.of(largest(pre_acts, k), pre_acts.shape[-1])
 
     def error(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """The scalar that training brings down first; it is logged as "mse"."""
-        return (x_hat - x).pow(2).mean()
+        return mse_loss(x_hat, x)
 
     def penalties(self, pre_acts: Tensor, acts: Tensor) -> dict[str, Tensor]:
         """Named scalars that the loss adds for a training batch [B, d_sae], or for the weights."""
@@ -144,9 +145,11 @@ class SAE(Network):
         W_enc, W_dec, scale = self._rows()
         relu, told = self.selection().relu, self._told(self.idle, len(x))
         how = Passes(self.pairs, self.passes, self.step_size, relu, told, self._aux_k)
-        found = sparse.autoencode(x - self.b_dec if self.pre_bias else x, W_enc, self.b_enc, W_dec, how, scale)
-        x_hat = found.x_hat + self.b_dec
-        return {"mse": self.error(x_hat, x), **self._aux_of(found.e_hat, x - x_hat)}
+        bias = self.b_dec if self.pre_bias else None
+        x_hat, e_hat = sparse.autoencode(x, W_enc, self.b_enc, W_dec, how, scale, bias)
+        if bias is None:
+            x_hat = x_hat + self.b_dec
+        return {"mse": self.error(x_hat, x), **self._aux_of(e_hat, x - x_hat if e_hat.numel() else x)}
 
     def _rows(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """The rows [d_sae, d_in] that read and those that write (None: the same, times the third [d_sae] if given)."""
