@@ -30,7 +30,7 @@ from sae_core.training.loop import Training, TrainOptions
 from sae_core.variants import build
 from sae_core.variants.iterated_topk import IteratedTopK, IteratedTopKConfig
 
-KS = (20, 50, 10, 5)
+KS = (10, 20, 50)
 BASE: dict[str, int] = {"d_sae": 1024, "passes": 3, "epochs": 5}
 WAYS: dict[str, dict[str, int]] = {
     "base": {},
@@ -94,12 +94,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, default=None)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "quality.json")
+    parser.add_argument("--k", type=int, nargs="*", default=KS, help="of which k (default: 10 20 50)")
     parser.add_argument("--only", choices=("figure",), default=None, help="draw the figure of what is there")
     args = parser.parse_args()
     rows: list[dict[str, Any]] = files.read_json(args.out) if args.out.is_file() else []
     if args.only is None:
         x = torch.tensor(load_dataset("mnist", "train", args.data_dir).x)
-        for k in KS:
+        for k in args.k:
             for way in WAYS:
                 if not any((r["k"], r["way"]) == (k, way) for r in rows):
                     rows.append(row(x[:TRAINED], x[TRAINED:], k, way))

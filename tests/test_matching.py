@@ -94,14 +94,21 @@ def test_dictionaries_of_two_sizes_are_matched_from_the_smaller() -> None:
 
 def test_what_still_holds_is_proved_and_what_does_not_is_looked_for() -> None:
     known, similarity = Known(), torch.tensor([[0.9, 0.8], [0.7, 0.1]])
+
+    def of(similarity: Tensor, pair: tuple[int, int] = (0, 1)) -> list[int]:
+        return known.assign({pair: similarity})[pair].tolist()
+
     # 0.8 + 0.7 against 0.9 + 0.1: row 0 gives up the column that it likes best
-    assert known.assign((0, 1), similarity).tolist() == [1, 0] and known.asked == 1
-    assert known.assign((0, 1), similarity).tolist() == [1, 0] and known.asked == 1
+    assert of(similarity) == [1, 0] and known.asked == 1
+    assert of(similarity) == [1, 0] and known.asked == 1
     similarity[1, 1] = 0.59  # 0.9 + 0.59 is still less, by 0.01
-    assert known.assign((0, 1), similarity).tolist() == [1, 0] and known.asked == 1
+    assert of(similarity) == [1, 0] and known.asked == 1
     similarity[1, 1] = 0.61
-    assert known.assign((0, 1), similarity).tolist() == [0, 1] and known.asked == 2
-    assert known.assign((0, 2), torch.eye(2).flip(0)).tolist() == [1, 0] and known.asked == 3, "another pair"
+    assert of(similarity) == [0, 1] and known.asked == 2
+    assert of(torch.eye(2).flip(0), (0, 2)) == [1, 0] and known.asked == 3, "another pair"
+    assert of(similarity) == [0, 1] and known.asked == 4, "one that changed is not proved at once"
+    assert of(similarity) == [0, 1] and known.asked == 4
+    assert of(torch.eye(3)) == [0, 1, 2] and known.asked == 5, "of another size"
 
 
 @pytest.mark.parametrize("far", [1e-4, 1e-3, 1e-2, 1e-1])
@@ -111,7 +118,7 @@ def test_assignments_that_follow_each_other_are_those_of_a_search(far: float) ->
     for _ in range(60):
         a, b = a + far * torch.randn(120, 30, generator=generator), b + far * torch.randn(120, 30, generator=generator)
         similarity = cosines(a, b)
-        assert known.assign((0, 1), similarity).tolist() == assign(similarity.numpy()).tolist()
+        assert known.assign({(0, 1): similarity})[0, 1].tolist() == assign(similarity.numpy()).tolist()
     assert known.asked <= 40 if far < 1e-3 else known.asked >= 2, known.asked
 
 

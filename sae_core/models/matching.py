@@ -7,12 +7,16 @@ source documents computes under that name). The first is never below the second.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
+from torch.autograd import Function
 
 MATCHING, ROW_MAX = "matching", "row-max"
 
@@ -37,13 +41,15 @@ def partners(units: Tensor, how: str = MATCHING, known: Known | None = None) -> 
     """
     n, _, d_sae = units.shape
     found = torch.arange(d_sae, device=units.device).repeat(n, n, 1)
-    for i, j in combinations(range(n), 2):
+    pairs = list(combinations(range(n), 2))
+    if how == MATCHING:
+        columns = (known or Known()).assign({(i, j): units[i].t() @ units[j] for i, j in pairs})
+        for i, j in pairs:
+            found[i, j], found[j, i] = columns[i, j], columns[i, j].argsort()
+        return found
+    for i, j in pairs:
         similarity = units[i].t() @ units[j]
-        if how == MATCHING:
-            found[i, j] = (known or Known()).assign((i, j), similarity)
-            found[j, i] = found[i, j].argsort()
-        else:
-            found[i, j], found[j, i] = similarity.argmax(1), similarity.argmax(0)
+        found[i, j], found[j, i] = similarity.argmax(1), similarity.argmax(0)
     return found
 
 
@@ -67,19 +73,29 @@ class Known:
     """what a row may lack: float32's rounding of a cosine"""
 
     def __init__(self) -> None:
-        self._of: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._of: dict[tuple[int, int], _Assigned] = {}
         self.asked = 0
         """how often the Hungarian method was"""
 
-    def assign(self, pair: tuple[int, int], similarity: Tensor) -> Tensor:
-        """As `assign` for a square similarity [n, n] of that pair of models, on its device."""
-        column, price = self._of.get(pair, (None, similarity.new_zeros(len(similarity))))
-        if column is not None and self._raise(price, column, similarity):
-            return column
-        column = torch.from_numpy(assign(_cpu(similarity))).to(similarity.device)
-        self._of[pair] = column, price
-        self.asked += 1
-        return column
+    def assign(self, similarities: dict[tuple[int, int], Tensor]) -> dict[tuple[int, int], Tensor]:
+        """As `assign` for the square similarity [n, n] of each pair of models, on its device; those that are to be
+        looked for are so side by side."""
+        anew = {pair: s for pair, s in similarities.items() if not self._holds(pair, s)}
+        self.asked += len(anew)
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:  # SciPy's method lets others compute meanwhile
+            columns = threads.map(lambda s: assign(s.float().cpu().numpy()), anew.values())
+        for (pair, s), column in zip(anew.items(), columns, strict=True):
+            self._of[pair].becomes(torch.from_numpy(column).to(s.device))
+        return {pair: self._of[pair].column for pair in similarities}
+
+    def _holds(self, pair: tuple[int, int], similarity: Tensor) -> bool:
+        """Whether the assignment of before is proved best."""
+        n = len(similarity)
+        of = self._of.setdefault(pair, _Assigned(similarity.new_zeros(0, dtype=torch.long), similarity.new_zeros(n)))
+        if len(of.column) != n or of.pause > 0:
+            of.pause -= 1
+            return False
+        return self._raise(of.price, of.column, similarity)
 
     def _raise(self, price: Tensor, column: Tensor, similarity: Tensor) -> bool:
         """Raise prices in place; whether they prove the assignment."""
@@ -93,30 +109,54 @@ class Known:
         return False
 
 
-def _cpu(similarity: Tensor) -> np.ndarray:
-    return np.asarray(similarity.float().cpu().numpy())
+@dataclass
+class _Assigned:
+    column: Tensor
+    price: Tensor
+    changed: int = 0
+    """times in a row that it was another, up to 16"""
+    pause: int = 0
+    """so many calls to come raise no price: it will have changed again"""
+
+    def becomes(self, column: Tensor) -> None:
+        same = len(self.column) == 0 or torch.equal(column, self.column)
+        self.changed = 0 if same else min(self.changed + 1, 16)
+        if self.pause <= 0:
+            self.pause = self.changed
+        self.column = column
 
 
 def agreement(W: Tensor, shrink: Tensor, partner: Tensor, one_to_one: bool = True) -> Tensor:
     """Mean cosine of partners over the pairs of n models: a scalar; W [n, d, d_sae], shrink [n, 1, d_sae] is 1 / ‖W‖.
 
-    One-to-one partners are each other's, so the gradient of every pair is a sum of columns and needs no scattering:
-    as much work as the value itself.
+    One-to-one partners are each other's, so the gradient of every pair is a sum of columns and needs no scattering.
     """
     n, d, d_sae = W.shape
-    pairs = n * (n - 1)
-    rows, unit = W.mT, (W * shrink).mT
     others = torch.tensor([[j for j in range(n) if j != i] for i in range(n)], device=W.device)
     # [n, d_sae, n − 1]: where in all rows, member by member, the partners of each are
     theirs = (partner.gather(1, others[:, :, None].expand(n, n - 1, d_sae)) + others[:, :, None] * d_sae).mT
     if one_to_one:
-        with torch.no_grad():
-            table = unit.reshape(n * d_sae, d)
-            of_partners = nn.functional.embedding_bag(theirs.reshape(-1, n - 1), table, mode="sum").view(n, d_sae, d)
-        once = ((rows * of_partners).sum(-1) * shrink.squeeze(-2)).sum() / (pairs * d_sae)
-        return 2 * once - once.detach()  # its value, with the gradient of both ends of every pair
-    found = unit.reshape(n * d_sae, d)[theirs]  # [n, d_sae, n − 1, d]
-    return (unit.unsqueeze(-2) * found).sum() / (pairs * d_sae)
+        return _OneToOne.apply(W, shrink, theirs)
+    unit = (W * shrink).mT
+    return (unit.unsqueeze(-2) * unit.reshape(n * d_sae, d)[theirs]).sum() / theirs.numel()
+
+
+class _OneToOne(Function):
+    """`agreement` where partners are each other's: of a row w of direction u, whose partners add up to t, the gradient
+    is 2 (t − (u · t) u) / ‖w‖ over the number of cosines, as each is also one of its partner's."""
+
+    @staticmethod
+    def forward(ctx: Any, W: Tensor, shrink: Tensor, theirs: Tensor) -> Tensor:
+        unit = (W * shrink).mT
+        table = unit.reshape(-1, unit.shape[-1])
+        t = nn.functional.embedding_bag(theirs.flatten(0, 1), table, mode="sum").view_as(unit)
+        cosine = (unit * t).sum(-1, keepdim=True)
+        ctx.gradient = t.addcmul_(cosine, unit, value=-1).mul_(shrink.mT * (2 / theirs.numel()))
+        return cosine.sum() / theirs.numel()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        return (ctx.gradient * grads[0]).mT, None, None
 
 
 @torch.no_grad()

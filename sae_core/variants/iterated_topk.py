@@ -112,7 +112,7 @@ class IteratedTopK(SAE):
 
     def _rows(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         if self.config.tied:
-            return self.W_enc.t(), None, self.W_enc.square().sum(0).clamp_min(1e-24).rsqrt()
+            return self.W_enc.t(), None, self.W_enc.norm(dim=0).clamp_min(1e-12).reciprocal()
         return self.W_enc.t(), self.W_dec, None
 
     def selection(self) -> Selection:

@@ -82,7 +82,7 @@ class TiedTopK(SAE):
 
     def _shrink(self) -> Tensor:
         """1 / ‖W_enc[:, f]‖ [.., 1, d_sae]."""
-        return self.W_enc.square().sum(-2, keepdim=True).clamp_min(1e-24).rsqrt()
+        return self.W_enc.norm(dim=-2, keepdim=True).clamp_min(1e-12).reciprocal()
 
     def _fast(self, x: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """1 / ‖W_enc[:, f]‖, the codes and the losses of a batch.
