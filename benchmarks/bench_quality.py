@@ -85,7 +85,7 @@ def figure(rows: list[dict[str, Any]]) -> go.Figure:
         f"(refitting and OMP on 1,000 of them); seed 42, n = 10,000"
     )
     made.update_layout(style.styled("What limits quality", subtitle, 380, barmode="group", showlegend=True))
-    made.update_layout(legend={"orientation": "h", "y": -0.18})
+    made.update_layout(legend={"orientation": "h", "y": -0.18}, paper_bgcolor="white", plot_bgcolor="white")
     made.update_yaxes(style.axis_of("FVU against the base, %"))
     return made
 
