@@ -109,6 +109,17 @@ def test_sums_over_pairs_by_a_slow_reference(ragged: bool) -> None:
     assert torch.allclose(pairs.products(x, rows), one_by_one)
 
 
+@pytest.mark.parametrize("variant", ["topk", "batch_topk", "tied_topk", "iterated_topk"])
+def test_a_batch_may_be_one_image(variant: str) -> None:
+    x, found = images(1), []
+    for by_pairs in (True, False):
+        sae = model(variant, {}, by_pairs)
+        losses = sae.losses(x)
+        sum(losses.values(), torch.zeros(())).backward()
+        found.append([p.grad for p in sae.parameters()])
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("of_x", [False, True])

@@ -37,7 +37,7 @@ class Pairs:
         """Of equally many latents of each image [B, k]."""
         B, k = latents.shape
         image = torch.arange(B, device=latents.device)
-        return cls(latents.flatten(), k * image, d_sae, image[:, None].expand(B, k).flatten())
+        return cls(latents.flatten(), k * image, d_sae, image.repeat_interleave(k))
 
     @classmethod
     def where(cls, kept: Tensor) -> Pairs:
