@@ -576,6 +576,16 @@ def test_two_processes_at_once_make_one_model(programs: dict[str, Any]) -> None:
     assert programs["two"]["attempts"] > 0
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_model_that_another_process_finished_after_the_look_for_it_is_that_model(
+    model: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.setattr("sae_core.store.train_or_load.list_checkpoints", lambda out: ([], []))
+    found, there = train(model.parent, name=model.name if named else None)
+    assert (found.path, there) == (model, True)
+    assert [path.name for path in model.parent.iterdir() if path.is_dir()] == [model.name]
+
+
 @pytest.mark.slow
 def test_the_train_command_killed_during_training_ends_with_the_same_bits(programs: dict[str, Any]) -> None:
     result = programs["train"]

@@ -202,7 +202,10 @@ def _free_name(out: Path, plan: Plan, name: str | None) -> str:
 
     def free(candidate: str) -> bool:
         if (out / candidate).exists():
-            return False
+            try:  # another process may have finished this very model since the look for it
+                return _gives(plan, read(out / candidate))
+            except CheckpointError:
+                return False
         begun = out / f"{candidate}.partial"
         return not (begun / catalogue.CFG).exists() or _gives(plan, read_folder(begun))
 
