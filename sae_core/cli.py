@@ -11,7 +11,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sae_core import data_command, files, train_command
 from sae_core.arguments import (
@@ -29,9 +29,6 @@ from sae_core.datasets import DataError, ImageSet, dataset_names, load_dataset
 from sae_core.measure import features
 from sae_core.progress import Bars, ProgressFile, plain
 from sae_core.store import catalogue
-
-if TYPE_CHECKING:
-    pass
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -109,6 +109,7 @@ def test_what_still_holds_is_proved_and_what_does_not_is_looked_for() -> None:
     assert of(similarity) == [0, 1] and known.asked == 4, "one that changed is not proved at once"
     assert of(similarity) == [0, 1] and known.asked == 4
     assert of(torch.eye(3)) == [0, 1, 2] and known.asked == 5, "of another size"
+    assert of(torch.eye(3)) == [0, 1, 2] and known.asked == 5
 
 
 @pytest.mark.parametrize("far", [1e-4, 1e-3, 1e-2, 1e-1])

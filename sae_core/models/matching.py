@@ -90,9 +90,11 @@ class Known:
 
     def _holds(self, pair: tuple[int, int], similarity: Tensor) -> bool:
         """Whether the assignment of before is proved best."""
-        n = len(similarity)
-        of = self._of.setdefault(pair, _Assigned(similarity.new_zeros(0, dtype=torch.long), similarity.new_zeros(n)))
-        if len(of.column) != n or of.pause > 0:
+        of, n = self._of.get(pair), len(similarity)
+        if of is None or len(of.price) != n:
+            self._of[pair] = _Assigned(similarity.new_zeros(0, dtype=torch.long), similarity.new_zeros(n))
+            return False
+        if of.pause > 0:
             of.pause -= 1
             return False
         return self._raise(of.price, of.column, similarity)
@@ -121,7 +123,7 @@ class _Assigned:
     def becomes(self, column: Tensor) -> None:
         same = len(self.column) == 0 or torch.equal(column, self.column)
         self.changed = 0 if same else min(self.changed + 1, 16)
-        if self.pause <= 0:
+        if self.pause == 0:
             self.pause = self.changed
         self.column = column
 

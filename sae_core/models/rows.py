@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 _AT_ONCE = 512
 """rows that are looked at together: they then stay in the processor's cache"""
+
+
+def unit_rows(d_sae: int, d_in: int) -> Tensor:
+    """Rows [d_sae, d_in] to start with: of unit length, and orthogonal as far as there is room."""
+    rows = nn.init.orthogonal_(torch.empty(d_sae, d_in))
+    normalise_rows(rows)
+    return rows
 
 
 @torch.no_grad()
@@ -16,6 +23,13 @@ def normalise_rows(rows: Tensor) -> None:
     """Bring the rows [d_sae, d_in] to unit length."""
     for part in rows.split(_AT_ONCE):
         part.mul_(part.square().sum(-1, keepdim=True).clamp_min(1e-24).rsqrt())
+
+
+@torch.no_grad()
+def keep_inputs(rows: Tensor, which: Tensor) -> None:
+    """Of the rows [d_sae, d_in] only the inputs which [d_in], and to unit length again."""
+    rows *= which.to(rows)
+    normalise_rows(rows)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sae_core.models.configs import KConfig
 from sae_core.models.forms import Selection
 from sae_core.models.registry import register
-from sae_core.models.rows import draw_rows, normalise_rows, picture_side, smooth_rows
+from sae_core.models.rows import draw_rows, keep_inputs, normalise_rows, picture_side, smooth_rows, unit_rows
 from sae_core.models.sae import SAE
 from sae_core.options import option
 
@@ -89,8 +89,7 @@ class IteratedTopK(SAE):
     def __init__(self, config: IteratedTopKConfig) -> None:
         super().__init__(config)
         self.passes, self.step_size = config.passes, config.step
-        rows = nn.init.orthogonal_(torch.empty(config.d_sae, config.d_in))
-        normalise_rows(rows)
+        rows = unit_rows(config.d_sae, config.d_in)
         self.W_enc = nn.Parameter(rows.t())  # so laid out that a latent's weights lie together
         if not config.tied:  # not by assignment: W_dec is a property here
             self._parameters["W_dec"] = nn.Parameter(rows.clone())
@@ -136,8 +135,7 @@ class IteratedTopK(SAE):
         moves = (x.std(0, correction=0) > self.config.still).to(self.W_enc)
         self.moves = moves if self.config.still else None
         for rows in self._matrices():
-            rows *= moves
-            normalise_rows(rows)
+            keep_inputs(rows, moves)
 
     def _matrices(self) -> list[Tensor]:
         """The rows that read, and those that write where they are others."""

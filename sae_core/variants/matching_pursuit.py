@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sae_core.models.configs import KConfig
 from sae_core.models.forms import InferenceForm, Selection
 from sae_core.models.registry import register
-from sae_core.models.rows import normalise_rows
+from sae_core.models.rows import keep_inputs, normalise_rows, unit_rows
 from sae_core.models.sae import SAE
 from sae_core.options import option
 
@@ -60,8 +60,7 @@ class MatchingPursuit(SAE):
     def __init__(self, config: MatchingPursuitConfig) -> None:
         super().__init__(config)
         self.passes = config.k
-        rows = nn.init.orthogonal_(torch.empty(config.d_sae, config.d_in))
-        normalise_rows(rows)
+        rows = unit_rows(config.d_sae, config.d_in)
         self.W_enc = nn.Parameter(rows.t())  # so laid out that a latent's weights lie together
         self.b_dec = nn.Parameter(torch.zeros(config.d_in))
         self.register_buffer("zeros", torch.zeros(config.d_sae), persistent=False)
@@ -114,9 +113,7 @@ class MatchingPursuit(SAE):
     def start(self, x: Tensor) -> None:
         """b_dec at the mean of x; rows without what never differs in x, which would keep its noise for ever."""
         self.b_dec.copy_(x.mean(0))
-        rows = self.W_enc.t()
-        rows *= (x.std(0, correction=0) > 0).to(rows)
-        normalise_rows(rows)
+        keep_inputs(self.W_enc.t(), x.std(0, correction=0) > 0)
 
     def after_step(self, step: int, lr: float) -> None:
         normalise_rows(self.W_enc.t())
